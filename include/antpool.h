@@ -1,0 +1,480 @@
+/*
+ * antpool: a bounded pool of POSIX threads for C services.
+ * SPDX-License-Identifier: MIT
+ *
+ *     pool_t *pool;
+ *     if (pool_new(&pool, 250) != POOL_OK) ...            at most 250 tasks at once
+ *     if (pool_submit(pool, send_mail, mail) != POOL_OK)  waits for its turn at the cap
+ *         ...                                             not accepted: mail is still yours
+ *     pool_destroy(pool);                                 every accepted task has run
+ *
+ * This header is the manual. The words it uses:
+ *
+ *   cap       how many tasks may run at once
+ *   queue     how many more accepted tasks may wait for a worker (default 0)
+ *   limit     cap + queue: how many accepted, unfinished tasks there can be
+ *   accepted  pool_submit returned POOL_OK: the task runs exactly once, or is handed to
+ *             exactly one callback (discard handler, pool_release_now), even if the pool
+ *             is released the next instant
+ *   queued    accepted, not yet started
+ *   running   started, not yet finished
+ *   waiting   submitters blocked in a submit call
+ *   workers   live threads; some run a task, the others are idle
+ *   panic     a task that gave up through pool_panic()
+ *
+ * Contracts that hold for every call:
+ *
+ *  - Any thread may call anything at any time, tasks included, unless a call says
+ *    otherwise. No call is a cancellation point; none is async-signal-safe.
+ *  - Times are milliseconds on the monotonic clock. A negative time is POOL_ERR_INVALID,
+ *    POOL_FOREVER never ends, and sums saturate.
+ *  - A function that fails has changed nothing: neither the pool nor its outputs.
+ *    (pool_submit_many always sets *accepted.)
+ *  - What a submitter wrote happens before its task starts. What a task wrote happens
+ *    before pool_wait, pool_release_timeout or pool_destroy returns.
+ *  - Callbacks run in the calling thread, before the call returns, under no lock; the
+ *    panic handler and the thread hooks run in the worker. They may call anything but
+ *    pool_wait, pool_release_timeout and pool_destroy on their own pool.
+ *  - In a forked child every call on a pool made before the fork returns POOL_ERR_FORKED
+ *    (pool_destroy frees its memory); new pools work, and so does a new default pool.
+ *  - Not every misuse can be seen. A call that begins after pool_destroy has begun is
+ *    undefined; one that is blocked in the pool, or on its way out of it, is not.
+ */
+#ifndef ANTPOOL_H
+#define ANTPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The single source of the version; CMake reads it here. */
+#define POOL_VERSION_MAJOR 0
+#define POOL_VERSION_MINOR 1
+#define POOL_VERSION_PATCH 0
+
+#if defined(__cplusplus)
+#define POOL_NORETURN [[noreturn]]
+#define POOL_MUST_USE [[nodiscard]]
+#elif defined(__GNUC__)
+#define POOL_NORETURN _Noreturn
+#define POOL_MUST_USE __attribute__((warn_unused_result))
+#else
+#define POOL_NORETURN _Noreturn
+#define POOL_MUST_USE
+#endif
+
+#if defined(__GNUC__)
+#define POOL_PRINTF(string, first) __attribute__((format(printf, string, first)))
+#else
+#define POOL_PRINTF(string, first)
+#endif
+
+#define POOL_UNLIMITED (-1)     /* a cap: as many workers as the system gives */
+#define POOL_FOREVER INT64_MAX  /* a time that never ends */
+#define POOL_COPY_MAX 64        /* bytes that pool_submit_copy takes */
+#define POOL_STACK_DEFAULT ((size_t)256 * 1024) /* bytes of stack of a worker */
+#define POOL_EXPIRY_DEFAULT_MS 1000
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum pool_err {
+    POOL_OK,
+    POOL_ERR_CLOSED,           /* the pool is released */
+    POOL_ERR_OVERLOAD,         /* at the limit, and the policy does not wait */
+    POOL_ERR_TIMEOUT,          /* the time given ran out */
+    POOL_ERR_CANCELED,         /* the context was cancelled */
+    POOL_ERR_NO_FUNC,          /* pool_invoke without pool_with_func, or that with NULL */
+    POOL_ERR_INVALID,          /* a NULL or out-of-range argument */
+    POOL_ERR_INVALID_CAP,      /* neither 1 … INT_MAX nor POOL_UNLIMITED */
+    POOL_ERR_INVALID_EXPIRY,   /* negative */
+    POOL_ERR_INVALID_PREALLOC, /* prealloc of an unlimited pool */
+    POOL_ERR_INVALID_INDEX,    /* no such shard */
+    POOL_ERR_INVALID_STRATEGY, /* no such strategy */
+    POOL_ERR_INVALID_SHARDS,   /* a number of shards below 1 */
+    POOL_ERR_NO_MEMORY,        /* malloc or one of the kind failed */
+    POOL_ERR_NO_THREAD,        /* a thread was needed and the system gave none */
+    POOL_ERR_DEADLOCK,         /* the call would wait for itself */
+    POOL_ERR_BUSY,             /* the release is not complete yet */
+    POOL_ERR_FORKED            /* the pool belongs to the parent process */
+} pool_err;
+
+/* A static string in English; for a number that is no error, "unknown error". */
+const char *pool_strerror(pool_err err);
+
+/* "0.1.0": the version of the library that is linked. */
+const char *pool_version(void);
+
+typedef struct pool pool_t;
+typedef void (*pool_task_fn)(void *arg);
+
+/* What a submit does at the limit. */
+typedef enum pool_policy {
+    POOL_BLOCK,         /* waits its turn, first come first served */
+    POOL_REFUSE,        /* POOL_ERR_OVERLOAD */
+    POOL_CALLER_RUNS,   /* runs the task in the caller, then POOL_OK */
+    POOL_DISCARD_OLDEST /* hands the oldest queued task to the discard handler and takes
+                           the new one; with nothing queued POOL_ERR_OVERLOAD */
+} pool_policy;
+
+/* ---- Options ----------------------------------------------------------------------
+ *
+ * An option is a value that edits a pool_options_t. It can be stored, shared, put into
+ * an array that POOL_OPTIONS_END closes, and written by the user:
+ *
+ *     static void apply_batch(pool_options_t *o, const pool_option_t *self)
+ *     {
+ *         o->queue = self->value.number;
+ *         o->policy = POOL_CALLER_RUNS;
+ *     }
+ *     pool_option_t with_batch(int n) { return (pool_option_t){apply_batch, {.number = n}}; }
+ *
+ * Options are applied in order, a later one wins. Pointers in them (name, user) are read
+ * during pool_new; `user` pointers are then kept and stay the caller's to free after
+ * pool_destroy. The name is copied.
+ */
+
+/* What a panic handler is told. Everything is valid until the handler returns. */
+typedef struct pool_panic_info {
+    void *value;             /* what pool_panic was given, or NULL */
+    const char *message;     /* what pool_panicf wrote, or NULL */
+    pool_task_fn task;       /* the task that panicked and its argument (of a copied task: */
+    void *arg;               /* the private copy) */
+    const char *pool_name;
+    int worker;              /* the n of the thread's name <pool>/<n>; -1: in the submitter */
+    void *const *backtrace;  /* return addresses at the panic, innermost first; see */
+    int backtrace_size;      /* backtrace_symbols(3). 0 where the system has no backtrace(3) */
+} pool_panic_info_t;
+
+typedef void (*pool_panic_fn)(void *user, const pool_panic_info_t *info);
+typedef void (*pool_logger_fn)(void *user, const char *message); /* "<pool>: …", no newline */
+typedef void (*pool_thread_fn)(void *user);
+typedef void (*pool_discard_fn)(void *user, pool_task_fn task, void *arg);
+
+/* Zero is the default of every field, so a zeroed struct is the default pool. */
+typedef struct pool_options {
+    int64_t expiry_ms;    /* idle workers leave after this; 0: POOL_EXPIRY_DEFAULT_MS */
+    size_t stack_size;    /* bytes, rounded up to pages; 0: POOL_STACK_DEFAULT */
+    const char *name;     /* NULL: "pool" */
+    pool_policy policy;
+    int queue;            /* accepted tasks beyond the cap */
+    int max_blocking;     /* submitters that may wait at once; 0: any number */
+    int prestart;         /* workers started by pool_new and pool_reboot */
+    int min_idle;         /* idle workers that expiry leaves alive */
+    int spin_us;          /* how long to look again before sleeping; 0: default, -1: never */
+    bool disable_purge;   /* idle workers never leave */
+    bool prealloc;        /* all memory for cap workers up front */
+    pool_task_fn func;    /* what pool_invoke runs */
+    pool_panic_fn panic_handler;
+    void *panic_user;
+    pool_logger_fn logger; /* NULL: a line to stderr */
+    void *logger_user;
+    pool_thread_fn on_thread_start;
+    pool_thread_fn on_thread_exit;
+    void *thread_user;
+    pool_discard_fn discard_handler;
+    void *discard_user;
+    const void *hooks;    /* reserved for tracing hooks: must be NULL, else POOL_ERR_INVALID */
+    bool timing;          /* reserved for time stamps: must be false, else POOL_ERR_INVALID */
+    pool_err error;       /* an option that cannot be applied says why; pool_new returns it */
+} pool_options_t;
+
+typedef struct pool_option {
+    void (*apply)(pool_options_t *options, const struct pool_option *self);
+    union {
+        bool on;
+        int number;
+        int64_t ms;
+        size_t size;
+        const void *pointer;
+        pool_task_fn task;
+        struct { pool_panic_fn fn; void *user; } panic;
+        struct { pool_logger_fn fn; void *user; } logger;
+        struct { pool_thread_fn on_start; pool_thread_fn on_exit; void *user; } thread;
+        struct { pool_discard_fn fn; void *user; } discard;
+    } value;
+} pool_option_t;
+
+#ifdef __cplusplus
+#define POOL_OPTIONS_END (pool_option_t())
+#else
+#define POOL_OPTIONS_END ((pool_option_t){0})
+#endif
+
+/* The whole struct at once; it is copied when the option is applied, and what stood
+ * there before is gone. NULL is POOL_ERR_INVALID. */
+pool_option_t pool_with_options(const pool_options_t *options);
+
+/* After how long an idle worker leaves (and within half of that again). 0 is the default
+ * of 1000, POOL_FOREVER never, negative POOL_ERR_INVALID_EXPIRY. From ants, as are the
+ * next six. */
+pool_option_t pool_with_expiry_ms(int64_t ms);
+
+/* All memory for cap workers when the pool is made; a later pool_tune beyond it allocates
+ * as usual. With POOL_UNLIMITED: POOL_ERR_INVALID_PREALLOC. */
+pool_option_t pool_with_prealloc(bool on);
+
+/* How many submitters may wait at once, the next gets POOL_ERR_OVERLOAD. 0: any number. */
+pool_option_t pool_with_max_blocking(int submitters);
+
+/* true: the policy is POOL_REFUSE; false: POOL_BLOCK. */
+pool_option_t pool_with_nonblocking(bool on);
+
+/* Called in the worker after a task panicked. Without one the logger gets a line. A panic
+ * inside the handler is counted and swallowed once. fn NULL: none. */
+pool_option_t pool_with_panic_handler(pool_panic_fn fn, void *user);
+
+/* Gets a line for what nobody else is told: a panic without a handler, a thread that
+ * could not be made, a task that called pthread_exit. Default: a line to stderr. */
+pool_option_t pool_with_logger(pool_logger_fn fn, void *user);
+
+/* true: idle workers never leave. */
+pool_option_t pool_with_disable_purge(bool on);
+
+/* The function of pool_invoke (PoolWithFunc in ants). NULL: pool_new returns
+ * POOL_ERR_NO_FUNC. */
+pool_option_t pool_with_func(pool_task_fn fn);
+
+/* Accepted tasks that may wait for a worker, 0 … INT_MAX; the pool has places for at most
+ * 2^24 of them, whatever is asked for. No meaning when unlimited. */
+pool_option_t pool_with_queue(int tasks);
+
+pool_option_t pool_with_policy(pool_policy policy);
+
+/* Shown in messages and, as <name>/<n>, as the name of every worker's thread (cut by the
+ * system to 15 bytes on Linux; the number stays whole). */
+pool_option_t pool_with_name(const char *name);
+
+/* Bytes of stack, guard page not counted; below PTHREAD_STACK_MIN: POOL_ERR_INVALID. */
+pool_option_t pool_with_stack_size(size_t bytes);
+
+/* Workers started by pool_new and pool_reboot; more than the cap: POOL_ERR_INVALID. */
+pool_option_t pool_with_prestart(int workers);
+
+/* Idle workers that expiry leaves alive. */
+pool_option_t pool_with_min_idle(int workers);
+
+/* Called in every worker's thread: on_start before its first task, on_exit after its last
+ * one, also when a task ended the thread by pthread_exit. Either may be NULL. */
+pool_option_t pool_with_thread_hooks(pool_thread_fn on_start, pool_thread_fn on_exit, void *user);
+
+/* How long a worker without work, or a submitter at the limit, looks again before it
+ * sleeps, in microseconds. 0: the default, -1: never. */
+pool_option_t pool_with_spin_us(int us);
+
+/* Gets the tasks that POOL_DISCARD_OLDEST throws out; NULL: nobody is told. The argument
+ * of a copied task is valid until the handler returns. */
+pool_option_t pool_with_discard_handler(pool_discard_fn fn, void *user);
+
+/* ---- Making and ending a pool ------------------------------------------------------ */
+
+/*
+ * Makes a pool that runs at most `cap` tasks at once, 1 … INT_MAX or POOL_UNLIMITED, with
+ * all options at their defaults. *out is the caller's, to be ended by pool_destroy.
+ *
+ * 0 and other negative caps are POOL_ERR_INVALID_CAP. (ants takes them as "no limit",
+ * which is how a missing configuration value becomes an outage.)
+ * Errors: POOL_ERR_INVALID, POOL_ERR_INVALID_CAP, POOL_ERR_NO_MEMORY, POOL_ERR_NO_THREAD
+ * (the janitor, the thread that expires idle workers, could not be started).
+ */
+POOL_MUST_USE pool_err pool_new(pool_t **out, int cap);
+
+/*
+ * The same with an array of options that POOL_OPTIONS_END closes; NULL is no options.
+ * Errors: those of pool_new; POOL_ERR_INVALID_EXPIRY, POOL_ERR_INVALID_PREALLOC,
+ * POOL_ERR_NO_FUNC, POOL_ERR_INVALID as its options say; POOL_ERR_NO_THREAD also if a
+ * worker of `prestart` could not be started.
+ */
+POOL_MUST_USE pool_err pool_new_from(pool_t **out, int cap, const pool_option_t *options);
+
+/* pool_err pool_new_with(pool_t **out, int cap, option, option …): one option or more. */
+#ifndef __cplusplus
+#define pool_new_with(out, cap, ...) \
+    pool_new_from((out), (cap), (const pool_option_t[]){__VA_ARGS__, POOL_OPTIONS_END})
+#endif
+
+/*
+ * The process-wide pool: unlimited, named "default", otherwise with default options; made
+ * on first use. NULL if it cannot be made. It can be released and rebooted, but not destroyed (POOL_ERR_INVALID).
+ * A forked child gets one of its own.
+ */
+pool_t *pool_default(void);
+
+/*
+ * Releases the pool if need be, waits until every accepted task has run, every worker's
+ * thread has ended (thread-local destructors included) and every submitter is out of its
+ * call (the blocked ones with POOL_ERR_CLOSED), and frees it. NULL is fine.
+ * Errors: POOL_ERR_DEADLOCK from inside a task or callback of this very pool, which is
+ * then untouched; POOL_ERR_INVALID for the default pool. In a forked child the memory of
+ * a pool of the parent is freed: POOL_OK.
+ */
+pool_err pool_destroy(pool_t *pool);
+
+#if defined(__GNUC__)
+/*
+ * Declares a `pool_t *name`, NULL at first, that is released and destroyed on every way
+ * out of the scope: the place of Go's defer.
+ *
+ *     POOL_SCOPED(pool);
+ *     if (pool_new(&pool, 8) != POOL_OK) return -1;
+ */
+__attribute__((unused)) static inline void pool_scoped_destroy(pool_t **pool)
+{
+    (void)pool_destroy(*pool);
+}
+#define POOL_SCOPED(name) __attribute__((cleanup(pool_scoped_destroy))) pool_t *name = NULL
+#endif
+
+/* ---- Submitting --------------------------------------------------------------------
+ *
+ * POOL_OK: accepted. Anything else: not accepted, and `arg` is still the caller's.
+ * The submit path allocates nothing (the first pool_submit_copy of a pool excepted).
+ *
+ * Errors that every submit shares:
+ *   POOL_ERR_INVALID    pool or fn is NULL
+ *   POOL_ERR_CLOSED     the pool is released, before the call or while it waited
+ *   POOL_ERR_OVERLOAD   at the limit, and the policy or max_blocking does not let it wait
+ *   POOL_ERR_NO_THREAD  no worker is alive and none could be started (with one alive the
+ *                       task is accepted and waits for it)
+ *   POOL_ERR_NO_MEMORY  the same, for want of memory
+ *   POOL_ERR_DEADLOCK   called from a task of this pool, at the limit, while every worker
+ *                       is blocked in such a call and none can be added: the newest of
+ *                       them gets this instead of hanging for ever. Cycles that lead
+ *                       through a second pool are the caller's to avoid.
+ *   POOL_ERR_FORKED     see above
+ */
+
+/* Accepts a task; at the limit it follows the pool's policy. */
+POOL_MUST_USE pool_err pool_submit(pool_t *pool, pool_task_fn fn, void *arg);
+
+/* Never blocks and never runs the task in the caller, whatever the policy: at the limit
+ * POOL_ERR_OVERLOAD. Nobody overtakes: it is at the limit while anyone waits. */
+POOL_MUST_USE pool_err pool_try_submit(pool_t *pool, pool_task_fn fn, void *arg);
+
+/* Under POOL_BLOCK it waits at most `ms`, then POOL_ERR_TIMEOUT; under the other policies
+ * it is pool_submit. Also POOL_ERR_INVALID: negative time. */
+POOL_MUST_USE pool_err pool_submit_timeout(pool_t *pool, pool_task_fn fn, void *arg, int64_t ms);
+
+/* The task gets a pointer to a private copy of `data`, aligned like malloc's, valid until
+ * it returns. Also POOL_ERR_INVALID: size > POOL_COPY_MAX, or NULL data of a size above 0;
+ * POOL_ERR_NO_MEMORY: the pool's first copy makes room for the copies of all later ones. */
+POOL_MUST_USE pool_err pool_submit_copy(pool_t *pool, pool_task_fn fn, const void *data, size_t size);
+
+/* Submits fn with each of the n args in order, in batches. *accepted is always set, to the
+ * length of the accepted prefix; the error, if any, is that of args[*accepted]. Also
+ * POOL_ERR_INVALID: accepted is NULL, or args is and n is not 0. */
+POOL_MUST_USE pool_err pool_submit_many(pool_t *pool, pool_task_fn fn, void *const args[], size_t n,
+                                        size_t *accepted);
+
+/* pool_submit of the function that pool_with_func bound; POOL_ERR_NO_FUNC without one. */
+POOL_MUST_USE pool_err pool_invoke(pool_t *pool, void *arg);
+
+/* ---- Running a pool ---------------------------------------------------------------- */
+
+/*
+ * Changes the cap. Up: blocked submitters enter at once. Down: idle surplus workers leave
+ * at once, busy ones after their task. A released pool keeps it for its reboot.
+ * Errors: POOL_ERR_INVALID, POOL_ERR_FORKED; POOL_ERR_INVALID_CAP: out of range, or to or
+ * from POOL_UNLIMITED.
+ */
+pool_err pool_tune(pool_t *pool, int cap);
+
+/*
+ * Returns after an instant at which nothing was queued or running. It does not close the
+ * pool, and works on a closed one. Any number of threads may wait.
+ * Errors: POOL_ERR_INVALID, POOL_ERR_FORKED; POOL_ERR_DEADLOCK from inside a task of this
+ * pool; with a time also POOL_ERR_TIMEOUT and, for a negative one, POOL_ERR_INVALID.
+ */
+pool_err pool_wait(pool_t *pool);
+POOL_MUST_USE pool_err pool_wait_timeout(pool_t *pool, int64_t ms);
+
+/*
+ * Closes the pool and returns: later submits and blocked submitters get POOL_ERR_CLOSED,
+ * accepted tasks still run, then the workers leave. On a closed pool: POOL_OK, nothing
+ * done. Errors: POOL_ERR_INVALID, POOL_ERR_FORKED.
+ */
+pool_err pool_release(pool_t *pool);
+
+/*
+ * Closes the pool if need be and waits until every worker's thread has ended.
+ * Errors: those of pool_release; POOL_ERR_TIMEOUT: not yet, call again to go on waiting
+ * (the pool stays closed); POOL_ERR_DEADLOCK from inside a task of this pool and
+ * POOL_ERR_INVALID for a negative time, both without closing it.
+ */
+POOL_MUST_USE pool_err pool_release_timeout(pool_t *pool, int64_t ms);
+
+/*
+ * Closes the pool if need be and hands every task that has not started to `unstarted`, in
+ * the order of acceptance, in this thread, before it returns. Running tasks go on. The
+ * argument of a copied task is valid until the callback returns.
+ * Errors: those of pool_release; POOL_ERR_INVALID: unstarted is NULL.
+ */
+pool_err pool_release_now(pool_t *pool, pool_discard_fn unstarted, void *user);
+
+/*
+ * Opens a released pool again, with the options it was made with and the cap it has now.
+ * On an open pool: POOL_OK, nothing done. Errors: POOL_ERR_INVALID, POOL_ERR_FORKED;
+ * POOL_ERR_BUSY until the release is complete (see pool_release_timeout);
+ * POOL_ERR_NO_MEMORY, POOL_ERR_NO_THREAD as in pool_new: the pool stays closed.
+ */
+POOL_MUST_USE pool_err pool_reboot(pool_t *pool);
+
+/* true also for NULL and for a pool of the parent process. */
+bool pool_is_closed(const pool_t *pool);
+
+/* ---- Seeing a pool ------------------------------------------------------------------
+ *
+ * Each gauge is a value that was true at an instant during the call; two calls speak of
+ * two instants. Of NULL, or of a pool of the parent process, every gauge is 0.
+ */
+int pool_cap(const pool_t *pool);        /* POOL_UNLIMITED: no cap */
+int pool_running(const pool_t *pool);    /* tasks started and not finished */
+int pool_queued(const pool_t *pool);     /* tasks accepted and not started */
+int pool_free_slots(const pool_t *pool); /* submits that would be accepted at once; 0 while
+                                            anyone waits or when closed; POOL_UNLIMITED */
+int pool_waiting(const pool_t *pool);    /* submitters blocked in a submit call */
+int pool_workers(const pool_t *pool);    /* live workers, busy or idle */
+int pool_idle(const pool_t *pool);       /* workers parked until there is work */
+const char *pool_name(const pool_t *pool); /* valid until pool_destroy; "" for NULL */
+
+/* The pool whose task (or caller-runs task) this thread is running, or NULL. */
+pool_t *pool_current(void);
+
+/* ---- Panics ------------------------------------------------------------------------
+ *
+ * The C counterpart of Go's panic: gives up the task, reports it to the panic handler and
+ * leaves the worker alive. Only inside a task: elsewhere it writes a message to stderr and
+ * aborts. The stack between is jumped over, not unwound: a task that panics while cleanup
+ * handlers (pthread_cleanup_push) are pushed, or C++ objects with destructors are alive,
+ * is undefined. pool_panicf keeps the first 255 bytes of its message.
+ */
+POOL_NORETURN void pool_panic(void *value);
+POOL_NORETURN void pool_panicf(const char *format, ...) POOL_PRINTF(1, 2);
+
+#ifdef __cplusplus
+} /* extern "C" */
+
+#include <initializer_list>
+#include <vector>
+
+/* pool_new_with(&pool, 8, pool_with_queue(100), pool_with_name("mail")), or the same with
+ * the options in braces. */
+POOL_MUST_USE inline pool_err pool_new_with(pool_t **out, int cap,
+                                            std::initializer_list<pool_option_t> options)
+{
+    std::vector<pool_option_t> array(options);
+    array.push_back(POOL_OPTIONS_END);
+    return pool_new_from(out, cap, array.data());
+}
+
+template <typename... Option>
+POOL_MUST_USE inline pool_err pool_new_with(pool_t **out, int cap, const pool_option_t &first,
+                                            const Option &...rest)
+{
+    const pool_option_t array[] = {first, rest..., POOL_OPTIONS_END};
+    return pool_new_from(out, cap, array);
+}
+#endif
+
+#endif /* ANTPOOL_H */

@@ -1,0 +1,368 @@
+/*
+ * The crew: who is awake, and how nobody is forgotten.
+ *
+ * One 64-bit word counts the workers, those of them that are idle, and the searching
+ * tokens, so that nobody sees one changed and not the other:
+ *
+ *     crew = searching << 48 | idle << 24 | workers
+ *
+ * The rules that keep wake-ups from getting lost (models of them: tests/models):
+ *
+ *  1. The three counts are one atomic word.
+ *  2. Submit claims its position (seq_cst), then loads crew (seq_cst), then publishes.
+ *     Afterwards nothing of the pool is touched, unless the call counted itself in
+ *     `inside` before the publish; destroy waits for inside to become 0.
+ *  3. A worker that parks, under the lock: goes on the stack, idle + 1 and its token back,
+ *     *then* compares tail with head (all seq_cst). Work there: idle - 1, token + 1, and
+ *     it goes on as a searcher. So of a claim and a parking at least one sees the other.
+ *  4. Whoever gives a token back or takes a worker out of the crew then compares tail with
+ *     head and, if work is queued, tries to wake again, with the cap loaded anew. A try
+ *     takes a token only if somebody is idle or a worker may be started; after a failed
+ *     start only for the idle, else it would spin.
+ *  5. Closing sets a bit in tail, so claims fail from then on. Workers leave a closed pool
+ *     only when head = tail.
+ *  6. With no worker alive the asleep bit of tail is set and makes claims fail. The last
+ *     worker leaves an open pool only by a CAS of tail from (head, no bits) to (head,
+ *     asleep), under the lock and before it is taken out of the crew; if that fails it
+ *     stays. Every start that succeeds clears the bit under the lock before it counts the
+ *     worker; one that fails is POOL_ERR_NO_THREAD and nothing was accepted.
+ */
+#include "ring.h"
+
+static bool may_be_woken(pool_t *pool, uint64_t crew, bool may_start)
+{
+    return antp_searching(crew) == 0 &&
+           (antp_idle(crew) > 0 || (may_start && antp_workers(crew) < atomic_load(&pool->worker_cap)));
+}
+
+/* ---- Tokens ----------------------------------------------------------------------------- */
+
+static bool take_token(pool_t *pool, bool may_start)
+{
+    uint64_t crew = atomic_load(&pool->crew); /* pairs with the add in antp_park */
+    do
+        if (!may_be_woken(pool, crew, may_start))
+            return false;
+    while (!atomic_compare_exchange_weak(&pool->crew, &crew, crew + ANTP_SEARCHING));
+    return true;
+}
+
+bool antp_start_searching(struct antp_worker *worker)
+{
+    worker->searching = take_token(worker->pool, true);
+    return worker->searching;
+}
+
+void antp_stop_searching(struct antp_worker *worker)
+{
+    worker->searching = false;
+    atomic_fetch_sub(&worker->pool->crew, ANTP_SEARCHING);
+    if (antp_has_work(worker->pool)) /* rule 4 */
+        antp_wake(worker->pool);
+}
+
+/* ---- Starting workers ------------------------------------------------------------------- */
+
+static pool_err start_locked(pool_t *pool, bool searching)
+{
+    struct antp_worker *worker = antp_worker_get_locked(pool);
+    if (worker == NULL)
+        return POOL_ERR_NO_MEMORY;
+    worker->searching = searching;
+    worker->left = false;
+    worker->over = false;
+    worker->order = ANTP_STAY;
+    pool_err err = antp_thread_start(worker, antp_worker_main);
+    if (err != POOL_OK) {
+        antp_list_append(&pool->spare, &worker->link);
+        return err;
+    }
+    pool->unjoined++;
+    pool->alive++;
+    pool->no_thread_logged = false;
+    atomic_fetch_and(&pool->tail, ~ANTP_ASLEEP); /* rule 6: first the bit … */
+    atomic_fetch_add(&pool->crew, ANTP_WORKER);  /* … then the count */
+    return POOL_OK;
+}
+
+static pool_err start_searcher_locked(pool_t *pool)
+{
+    atomic_fetch_add(&pool->crew, ANTP_SEARCHING);
+    pool_err err = start_locked(pool, true);
+    if (err != POOL_OK)
+        atomic_fetch_sub(&pool->crew, ANTP_SEARCHING);
+    return err;
+}
+
+pool_err antp_prestart_locked(pool_t *pool, int n)
+{
+    pool_err err = POOL_OK;
+    for (int i = 0; i < n && err == POOL_OK; i++)
+        err = start_locked(pool, false);
+    return err;
+}
+
+pool_err antp_awaken_locked(pool_t *pool)
+{
+    uint64_t tail = atomic_load(&pool->tail);
+    if (tail & ANTP_CLOSED)
+        return POOL_ERR_CLOSED;
+    return tail & ANTP_ASLEEP ? start_searcher_locked(pool) : POOL_OK;
+}
+
+/* True once per failure, however often it is repeated. Under the lock. */
+static bool first_failure_locked(pool_t *pool, pool_err err)
+{
+    bool first = err != POOL_OK && err != POOL_ERR_CLOSED && !pool->no_thread_logged;
+    pool->no_thread_logged |= first;
+    return first;
+}
+
+static void log_failure(pool_t *pool, bool first, pool_err err)
+{
+    if (first)
+        antp_log(pool, "cannot start a worker: %s; going on with %d", pool_strerror(err),
+                 pool_workers(pool));
+}
+
+pool_err antp_awaken(pool_t *pool)
+{
+    antp_enter(pool);
+    antp_lock(&pool->lock);
+    pool_err err = antp_awaken_locked(pool);
+    bool first = first_failure_locked(pool, err);
+    antp_unlock(&pool->lock);
+    log_failure(pool, first, err);
+    antp_exit(pool);
+    return err;
+}
+
+bool antp_add_worker_locked(pool_t *pool)
+{
+    if (antp_workers(atomic_load(&pool->crew)) >= atomic_load(&pool->worker_cap))
+        return false;
+    return start_searcher_locked(pool) == POOL_OK;
+}
+
+/* ---- Waking ------------------------------------------------------------------------------- */
+
+/* The newest idle worker gets the token and is taken off the stack; NULL: nobody is idle. */
+static struct antp_worker *call_idle_locked(pool_t *pool)
+{
+    if (antp_list_empty(&pool->idle))
+        return NULL;
+    struct antp_worker *worker = antp_worker_of(pool->idle.prev);
+    antp_list_remove(&worker->link);
+    atomic_fetch_sub(&pool->crew, ANTP_IDLE);
+    worker->order = ANTP_SEARCH;
+    return worker;
+}
+
+/* Gives the caller's token to a worker; false: there is none to be had. */
+static bool pass_token(pool_t *pool, bool *may_start)
+{
+    antp_lock(&pool->lock);
+    struct antp_worker *worker = call_idle_locked(pool);
+    if (worker != NULL) {
+        antp_unlock(&pool->lock);
+        antp_cond_signal(&worker->wake); /* after the unlock: its record outlives the thread */
+        return true;
+    }
+    if (!*may_start || antp_workers(atomic_load(&pool->crew)) >= atomic_load(&pool->worker_cap)) {
+        antp_unlock(&pool->lock);
+        return false;
+    }
+    pool_err err = start_locked(pool, true);
+    bool first = first_failure_locked(pool, err);
+    if (err != POOL_OK)
+        antp_break_deadlock_locked(pool);
+    antp_unlock(&pool->lock);
+    log_failure(pool, first, err);
+    *may_start = err == POOL_OK;
+    return err == POOL_OK;
+}
+
+void antp_wake(pool_t *pool)
+{
+    bool may_start = true;
+    while (take_token(pool, may_start)) {
+        if (pass_token(pool, &may_start))
+            return;
+        atomic_fetch_sub(&pool->crew, ANTP_SEARCHING);
+        if (!antp_has_work(pool)) /* rule 4 */
+            return;
+    }
+}
+
+/* ---- Leaving ------------------------------------------------------------------------------ */
+
+static void note_surplus_locked(pool_t *pool)
+{
+    atomic_store(&pool->surplus,
+                 antp_workers(atomic_load(&pool->crew)) > atomic_load(&pool->worker_cap));
+}
+
+static bool closed_and_drained(pool_t *pool)
+{
+    return (atomic_load(&pool->tail) & ANTP_CLOSED) != 0 && !antp_has_work(pool);
+}
+
+static void take_out_locked(pool_t *pool, uint64_t what)
+{
+    uint64_t crew = atomic_fetch_sub(&pool->crew, what) - what;
+    if (antp_workers(crew) == 0)
+        atomic_fetch_or(&pool->tail, ANTP_ASLEEP); /* closed and drained, or set already */
+    note_surplus_locked(pool);
+}
+
+/* For a worker that is not idle; the caller looks for work left behind (rule 4). */
+static void leave_locked(struct antp_worker *worker)
+{
+    take_out_locked(worker->pool, ANTP_WORKER + (worker->searching ? ANTP_SEARCHING : 0));
+    worker->searching = false;
+    worker->left = true;
+    antp_break_deadlock_locked(worker->pool);
+}
+
+/* From the stack and from the crew in one step: it cannot be handed work any more. */
+static void retire_idle_locked(struct antp_worker *worker)
+{
+    antp_list_remove(&worker->link);
+    take_out_locked(worker->pool, ANTP_IDLE + ANTP_WORKER);
+    worker->left = true;
+    worker->order = ANTP_LEAVE;
+    antp_cond_signal(&worker->wake);
+}
+
+void antp_dismiss_locked(pool_t *pool)
+{
+    if (!closed_and_drained(pool))
+        return;
+    while (!antp_list_empty(&pool->idle))
+        retire_idle_locked(antp_worker_of(pool->idle.next));
+}
+
+void antp_trim_locked(pool_t *pool)
+{
+    note_surplus_locked(pool);
+    while (atomic_load(&pool->surplus) && !antp_list_empty(&pool->idle))
+        retire_idle_locked(antp_worker_of(pool->idle.next));
+}
+
+bool antp_leave_if_surplus(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    antp_lock(&pool->lock);
+    note_surplus_locked(pool);
+    if (atomic_load(&pool->surplus))
+        leave_locked(worker);
+    antp_unlock(&pool->lock);
+    if (worker->left && antp_has_work(pool)) /* rule 4 */
+        antp_wake(pool);
+    return worker->left;
+}
+
+static bool fall_asleep_locked(pool_t *pool)
+{
+    uint64_t quiet = ANTP_TAIL(atomic_load(&pool->head));
+    return atomic_compare_exchange_strong(&pool->tail, &quiet, quiet | ANTP_ASLEEP);
+}
+
+/* The last worker may leave if nobody needs it or another takes its place. */
+static bool last_may_leave_locked(pool_t *pool)
+{
+    return closed_and_drained(pool) || fall_asleep_locked(pool) ||
+           start_searcher_locked(pool) == POOL_OK;
+}
+
+bool antp_lose_worker(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    antp_lock(&pool->lock);
+    bool last = antp_workers(atomic_load(&pool->crew)) == 1;
+    if (!last || last_may_leave_locked(pool)) {
+        leave_locked(worker);
+        antp_dismiss_locked(pool);
+    }
+    antp_unlock(&pool->lock);
+    if (worker->left && antp_has_work(pool)) /* rule 4 */
+        antp_wake(pool);
+    return worker->left;
+}
+
+/* Rule 6 for expiry: false when the last worker is about to be needed. */
+static bool expire_one_locked(pool_t *pool)
+{
+    if (antp_workers(atomic_load(&pool->crew)) == 1 && !fall_asleep_locked(pool))
+        return false;
+    retire_idle_locked(antp_worker_of(pool->idle.next));
+    return true;
+}
+
+int64_t antp_expire_locked(pool_t *pool, int64_t now)
+{
+    int64_t earliest = antp_add(now, pool->expiry_ns / 2);
+    while ((int)antp_idle(atomic_load(&pool->crew)) > pool->min_idle &&
+           !(atomic_load(&pool->tail) & ANTP_CLOSED)) {
+        int64_t due = antp_add(antp_worker_of(pool->idle.next)->parked_at, pool->expiry_ns);
+        if (due > now)
+            return due > earliest ? due : earliest;
+        if (!expire_one_locked(pool))
+            return earliest;
+    }
+    pool->armed = false;
+    return ANTP_NEVER;
+}
+
+/* ---- Parking ------------------------------------------------------------------------------ */
+
+static bool wants_janitor_locked(pool_t *pool)
+{
+    bool ask = pool->expiry_ns != ANTP_NEVER && !pool->armed &&
+               (int)antp_idle(atomic_load(&pool->crew)) > pool->min_idle;
+    pool->armed |= ask;
+    return ask;
+}
+
+static void sleep_locked(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    worker->order = ANTP_STAY;
+    worker->parked_at = antp_now();
+    if (wants_janitor_locked(pool)) {
+        antp_unlock(&pool->lock); /* lock order: janitor, pool */
+        antp_janitor_arm(pool, antp_add(worker->parked_at, pool->expiry_ns));
+        antp_lock(&pool->lock);
+    }
+    while (worker->order == ANTP_STAY)
+        antp_cond_wait(&worker->wake, &pool->lock);
+    worker->searching = worker->order == ANTP_SEARCH;
+}
+
+/* Rule 3; true: work came meanwhile. */
+static bool sees_work_locked(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    antp_list_append(&pool->idle, &worker->link);
+    atomic_fetch_add(&pool->crew, worker->searching ? ANTP_IDLE - ANTP_SEARCHING : ANTP_IDLE);
+    worker->searching = antp_has_work(pool);
+    if (!worker->searching)
+        return false;
+    antp_list_remove(&worker->link);
+    atomic_fetch_add(&pool->crew, ANTP_SEARCHING - ANTP_IDLE);
+    return true;
+}
+
+bool antp_park(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    antp_lock(&pool->lock);
+    if (closed_and_drained(pool)) {
+        leave_locked(worker);
+        antp_dismiss_locked(pool);
+    } else if (!sees_work_locked(worker)) {
+        sleep_locked(worker);
+    }
+    antp_unlock(&pool->lock);
+    return !worker->left;
+}

@@ -1,0 +1,394 @@
+/*
+ * antpool, inside.
+ *
+ * Theory
+ * ------
+ * A submit does not hand its task to a worker: it is enough that never more than `limit`
+ * accepted tasks are unfinished, and that no accepted task waits while a worker could run
+ * it. So accepted tasks travel through a ring (ring.h), and threads are woken as seldom as
+ * the second half of that promise allows.
+ *
+ *     submitter                   pool                        worker
+ *     pool_submit --- room? -yes-> ring of accepted tasks ---> take -- run -- done + 1
+ *          | no                     | nobody searches           |
+ *          |                        +-> wake the newest idle    +-- ring empty: look again
+ *          v                            worker, or start one    |   for a while, then park
+ *     waits in FIFO order <------ queue low, or waited 50 us ---+   on the LIFO stack
+ *
+ * A worker that finishes takes the next task without a system call. At most one worker is
+ * *searching*: woken or started, and not yet at work. A submitter wakes another only if
+ * nobody searches, and a searcher that finds work wakes the next if there is more. The
+ * right to search is a token in the crew word; whoever takes it must pass it to a worker
+ * or give it back, and every giving back looks for work left behind (crew.c has the rules
+ * and why no wake-up is lost).
+ *
+ * Acceptance is bounded by tail - done < limit. Workers count finished tasks in a few
+ * stripes, each a cache line; submitters keep a lower bound of the sum and sum anew only
+ * when that says "full".
+ *
+ * Everything rare goes through pool->lock: parking, waking, starting and ending threads,
+ * blocked submitters, waiting for quiet, tune, release.
+ *
+ * Who protects a field
+ * --------------------
+ *   I   constant from pool_new on
+ *   A   atomic; the operation names its partner
+ *   L   pool->lock
+ *   LA  changed under pool->lock only, read anywhere
+ *   J   the janitor's lock
+ *   W   the worker's own thread only
+ *
+ * Lock order: janitor lifecycle, janitor, pool. No callback runs under any of them. A
+ * condition variable has at most one waiter (glibc before 2.41 can lose a signal
+ * otherwise, bug 25847) and its predicate changes under pool->lock only.
+ */
+#ifndef ANTPOOL_INTERNAL_H
+#define ANTPOOL_INTERNAL_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* this header comes first: affinity, thread names, the join with a clock */
+#endif
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "antpool.h"
+
+#define ANTP_APART 128 /* two cache lines: adjacent ones are prefetched in pairs */
+#define ANTP_STRIPES_MAX 16
+#define ANTP_NEVER INT64_MAX
+#define ANTP_SPIN_NS 10000 /* how long a worker or a submitter looks again before it sleeps */
+#define ANTP_AGE_NS 50000  /* after this a blocked submitter takes any free slot */
+
+#define ANTP_LIKELY(x) __builtin_expect(!!(x), 1)
+#define ANTP_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* ---- Tasks and the frames they run in ------------------------------------------------ */
+
+/* A task on its way in. */
+struct antp_task {
+    pool_task_fn fn;
+    void *arg;
+    const void *copy; /* what to copy, or NULL: arg is passed as it is */
+    size_t size;
+};
+
+/* A task on its way out; arg may point to copy. */
+struct antp_taken {
+    pool_task_fn fn;
+    void *arg;
+    alignas(max_align_t) unsigned char copy[POOL_COPY_MAX];
+};
+
+/* What this thread runs for a pool: a task, or a callback (fn NULL). Frames nest. */
+struct antp_frame {
+    pool_t *pool;
+    struct antp_frame *outer;
+    struct antp_taken task; /* fn NULL: between tasks, or a callback */
+    int worker;             /* number of the worker, -1: in the submitter */
+    bool handling_panic;
+    sigjmp_buf recover; /* where a panic lands */
+};
+
+/* ---- Lists: circular, the head is a link --------------------------------------------- */
+
+struct antp_link {
+    struct antp_link *prev, *next;
+};
+
+static inline void antp_list_init(struct antp_link *list)
+{
+    list->prev = list->next = list;
+}
+
+static inline bool antp_list_empty(const struct antp_link *list)
+{
+    return list->next == list;
+}
+
+static inline void antp_list_append(struct antp_link *list, struct antp_link *item)
+{
+    item->prev = list->prev;
+    item->next = list;
+    list->prev->next = item;
+    list->prev = item;
+}
+
+static inline void antp_list_remove(struct antp_link *item)
+{
+    item->prev->next = item->next;
+    item->next->prev = item->prev;
+    item->prev = item->next = item;
+}
+
+/* ---- Workers -------------------------------------------------------------------------- */
+
+enum antp_order { ANTP_STAY, ANTP_SEARCH, ANTP_LEAVE };
+
+/* Type-stable: freed with the pool only, so a wake-up may be sent after the unlock. */
+struct antp_worker {
+    struct antp_frame frame;  /* W */
+    uint64_t tail_seen;       /* W: a lower bound of tail's position */
+    bool searching;           /* W: holds a searching token */
+    bool left;                /* L: out of the crew */
+    bool over;                /* W: on the ended list, or about to be */
+    atomic_uint_fast64_t *done; /* I: its stripe */
+    pool_t *pool;             /* I */
+    int number;               /* I: the n of <pool>/<n> */
+    struct antp_link link;    /* L: idle stack, ended list or free list */
+    enum antp_order order;    /* L: the predicate of wake */
+    int64_t parked_at;        /* L: ns */
+    pthread_cond_t wake;      /* order != ANTP_STAY */
+    pthread_t thread;         /* L */
+};
+
+static inline struct antp_worker *antp_worker_of(struct antp_link *link)
+{
+    return (struct antp_worker *)((char *)link - offsetof(struct antp_worker, link));
+}
+
+/* Worker records are allocated one at a time, with prealloc all at once. */
+struct antp_chunk {
+    struct antp_chunk *next;
+    size_t used, size;
+    struct antp_worker *workers;
+};
+
+/* ---- Those who wait ------------------------------------------------------------------- */
+
+/* A thread asleep until somebody sets `woken`. */
+struct antp_sleeper {
+    struct antp_link link; /* L */
+    bool woken;            /* L: the predicate of wake */
+    pthread_cond_t wake;
+};
+
+/* A submitter blocked at the limit; it lives on its thread's stack. */
+struct antp_waiter {
+    struct antp_sleeper sleeper; /* first: the list holds links of sleepers */
+    struct antp_task task;
+    pool_err answer; /* L: valid once woken */
+    bool aged;       /* L: waited ANTP_AGE_NS, counted in pool->aged */
+    bool stuck;      /* L: a task of this pool, without a timeout, counted in pool->stuck */
+};
+
+/* ---- The pool ------------------------------------------------------------------------- */
+
+/* A place of the ring: fn NULL is free. See ring.h. */
+struct antp_cell {
+    _Atomic(pool_task_fn) fn;
+    void *arg;
+};
+
+/* Arguments of copied tasks, beside the ring and indexed alike. */
+struct antp_copy {
+    pool_task_fn fn;
+    alignas(max_align_t) unsigned char data[POOL_COPY_MAX];
+};
+
+struct antp_stripe {
+    alignas(ANTP_APART) atomic_uint_fast64_t done;
+};
+
+struct pool {
+    /* Read by every call, written by rare ones. */
+    struct antp_cell *cells;           /* I */
+    uint64_t mask;                     /* I: number of cells - 1, a power of two - 1 */
+    uint64_t stripe_mask;              /* I: number of stripes - 1 */
+    struct antp_stripe *stripes;       /* I */
+    unsigned generation;               /* I: see fork.c */
+    atomic_uint worker_cap;            /* LA: most workers there may be */
+    atomic_int_fast64_t limit;         /* LA: accepted, unfinished tasks there may be */
+    atomic_int waiting;                /* LA: pairs with done, see antp_finish */
+    atomic_int aged;                   /* LA: waiters that take any free slot */
+    atomic_int quiet;                  /* LA: threads in pool_wait; pairs with done */
+    atomic_bool surplus;               /* LA: more workers than cap */
+    _Atomic(struct antp_copy *) copies; /* LA: made by the first pool_submit_copy */
+    pool_task_fn func;                 /* I */
+    pool_policy policy;                /* I */
+
+    /* Submitters. */
+    alignas(ANTP_APART) atomic_uint_fast64_t tail; /* A: position << 2 | bits, see ring.h */
+    atomic_uint_fast64_t done_seen; /* A: a lower bound of the sum of the stripes */
+    atomic_uint_fast64_t head_seen; /* A: a lower bound of head */
+
+    /* Takers. */
+    alignas(ANTP_APART) atomic_uint_fast64_t head; /* A: position */
+
+    alignas(ANTP_APART) atomic_uint_fast64_t crew; /* A: see crew.c */
+    atomic_int spinning;   /* A: a worker without the token looks again */
+    atomic_int inside;     /* A up, L down: calls that destroy must wait for */
+    atomic_int inline_now; /* A: caller-runs tasks running */
+
+    alignas(ANTP_APART) pthread_mutex_t lock;
+    struct antp_link idle;     /* L: parked workers, oldest first */
+    struct antp_link waiters;  /* L: blocked submitters, oldest first */
+    struct antp_link quieters; /* L: sleepers in pool_wait */
+    struct antp_link enders;   /* L: sleepers in release_timeout and destroy */
+    struct antp_link ended;    /* L: workers whose thread has ended, oldest first */
+    struct antp_link spare;    /* L: workers without a thread */
+    struct antp_chunk *chunks; /* L */
+    int numbered;              /* L: worker numbers given out */
+    int stuck;                 /* L: tasks blocked in a submit to this pool, for ever */
+    int unjoined;              /* L: threads made and not joined … */
+    int alive;                 /* L: … and those of them that have not ended */
+    bool no_thread_logged;     /* L: said once until a create succeeds */
+
+    atomic_int cap;    /* LA: as the user gave it */
+    int queue;         /* I */
+    int max_blocking;  /* I */
+    int prestart;      /* I */
+    int min_idle;      /* I */
+    int64_t expiry_ns; /* I: ANTP_NEVER: no janitor */
+    int64_t spin_ns;   /* I */
+    char *name;        /* I */
+    struct antp_thread_setup *setup; /* I: attributes of the threads, thread.c */
+    pool_panic_fn panic_handler;     /* I, as all below */
+    void *panic_user;
+    pool_logger_fn logger;
+    void *logger_user;
+    pool_thread_fn on_thread_start;
+    pool_thread_fn on_thread_exit;
+    void *thread_user;
+    pool_discard_fn discard_handler;
+    void *discard_user;
+
+    int janitor_members;  /* J: opens minus closes; armed only while above 0 */
+    size_t janitor_place; /* J: place in the heap + 1; 0: not armed */
+    int64_t janitor_due;  /* J: ns */
+    bool armed;           /* L: the janitor will come without being asked */
+};
+
+/* ---- options.c ------------------------------------------------------------------------- */
+
+pool_err antp_options_read(pool_options_t *, int cap, const pool_option_t *options);
+
+/* ---- sync.c: locks that cannot fail, clocks, sleepers --------------------------------- */
+
+int64_t antp_now(void);                 /* ns, monotonic */
+int64_t antp_deadline(int64_t ms);      /* now + ms in ns, saturating */
+int64_t antp_add(int64_t a, int64_t b); /* saturating sum of two times */
+int antp_mutex_init(pthread_mutex_t *);
+void antp_lock(pthread_mutex_t *);
+void antp_unlock(pthread_mutex_t *);
+int antp_cond_init(pthread_cond_t *);
+void antp_cond_fini(pthread_cond_t *);
+void antp_cond_signal(pthread_cond_t *);
+void antp_cond_wait(pthread_cond_t *, pthread_mutex_t *);
+bool antp_cond_wait_until(pthread_cond_t *, pthread_mutex_t *, int64_t deadline); /* false: time is up */
+pool_err antp_sleeper_init(struct antp_sleeper *);
+void antp_sleeper_fini(struct antp_sleeper *);
+bool antp_sleep_locked(pool_t *, struct antp_sleeper *, int64_t deadline); /* false: time is up */
+void antp_sleeper_wake_locked(struct antp_sleeper *);
+void antp_wake_all_locked(struct antp_link *sleepers);
+
+/* ---- crew.c: who is awake, and how nobody is forgotten -------------------------------- */
+
+#define ANTP_WORKER ((uint64_t)1)
+#define ANTP_IDLE ((uint64_t)1 << 24)
+#define ANTP_SEARCHING ((uint64_t)1 << 48)
+#define ANTP_WORKERS_MAX ((1u << 24) - 1)
+
+static inline unsigned antp_workers(uint64_t crew) { return (unsigned)(crew & ANTP_WORKERS_MAX); }
+static inline unsigned antp_idle(uint64_t crew) { return (unsigned)(crew >> 24 & ANTP_WORKERS_MAX); }
+static inline unsigned antp_searching(uint64_t crew) { return (unsigned)(crew >> 48); }
+
+void antp_wake(pool_t *);                        /* work was queued: wakes, if nobody searches */
+pool_err antp_awaken(pool_t *);                  /* makes a worker if none is alive */
+pool_err antp_awaken_locked(pool_t *);
+bool antp_add_worker_locked(pool_t *);           /* false: at the cap, or it failed */
+void antp_stop_searching(struct antp_worker *);  /* found work: gives the token back */
+bool antp_start_searching(struct antp_worker *); /* takes the token if somebody could be woken */
+bool antp_park(struct antp_worker *);            /* false: leave */
+bool antp_leave_if_surplus(struct antp_worker *);
+bool antp_lose_worker(struct antp_worker *);     /* by pthread_exit; false: it must stay and drain */
+void antp_dismiss_locked(pool_t *);              /* closed and drained: the idle leave */
+void antp_trim_locked(pool_t *);                 /* the cap went down: surplus leaves */
+int64_t antp_expire_locked(pool_t *, int64_t now); /* returns when to look again, or ANTP_NEVER */
+pool_err antp_prestart_locked(pool_t *, int n);
+
+/* ---- thread.c: making, naming and joining threads ------------------------------------- */
+
+pool_err antp_thread_setup_new(pool_t *, size_t stack_size);
+void antp_thread_setup_free(pool_t *);
+pool_err antp_thread_start(struct antp_worker *, void *(*main)(void *));
+void antp_thread_settle(struct antp_worker *); /* in the new thread: name, affinity, scheduling */
+bool antp_thread_gone(pthread_t);              /* joins if that needs no waiting */
+bool antp_thread_join(pthread_t, int64_t deadline); /* false: time is up */
+void antp_thread_mask_worker(void);            /* the signal mask and cancel state of a worker */
+
+/* ---- worker.c -------------------------------------------------------------------------- */
+
+void *antp_worker_main(void *worker);
+void antp_worker_free_all(pool_t *);
+struct antp_worker *antp_worker_get_locked(pool_t *); /* a record without a thread, or NULL */
+pool_err antp_worker_reserve(pool_t *, size_t n);     /* prealloc */
+void antp_finished(pool_t *, atomic_uint_fast64_t *stripe, uint64_t n);
+void antp_attend(pool_t *);                           /* someone waits: see to it */
+
+/* ---- submit.c -------------------------------------------------------------------------- */
+
+bool antp_discard_one(pool_t *, pool_discard_fn, void *user); /* false: nothing queued */
+
+/* ---- waiters.c: blocked submitters ------------------------------------------------------ */
+
+pool_err antp_wait_for_slot(pool_t *, const struct antp_task *, int64_t deadline);
+void antp_admit(pool_t *);                 /* lets in whom it can, oldest first */
+void antp_refuse_waiters_locked(pool_t *); /* POOL_ERR_CLOSED for all */
+void antp_break_deadlock_locked(pool_t *); /* gives the newest stuck submit POOL_ERR_DEADLOCK */
+
+/* ---- pool.c ----------------------------------------------------------------------------- */
+
+void antp_set_cap_locked(pool_t *, int cap);
+void antp_pool_free(pool_t *);
+bool antp_is_default(const pool_t *);
+void antp_default_before_fork(void);
+void antp_default_after_fork(bool child);
+
+/* ---- lifecycle.c ------------------------------------------------------------------------ */
+
+pool_err antp_open(pool_t *);
+pool_err antp_end(pool_t *, struct antp_sleeper *me, int inside, int64_t deadline);
+void antp_tell_quiet(pool_t *);
+
+static inline void antp_enter(pool_t *pool)
+{
+    atomic_fetch_add_explicit(&pool->inside, 1, memory_order_relaxed);
+}
+void antp_exit_locked(pool_t *);
+void antp_exit(pool_t *);
+void antp_wake_enders_locked(pool_t *);
+
+/* ---- frame.c: what this thread runs, panics --------------------------------------------- */
+
+void antp_frame_push(struct antp_frame *, pool_t *, int worker);
+void antp_frame_pop(struct antp_frame *);
+bool antp_in_frame_of(const pool_t *);   /* this thread runs a task or callback of the pool */
+bool antp_is_worker_of(const pool_t *);
+void antp_run_inline(pool_t *, const struct antp_task *);
+void antp_log(pool_t *, const char *format, ...) POOL_PRINTF(2, 3);
+
+/* ---- janitor.c: expires idle workers of all pools --------------------------------------- */
+
+pool_err antp_janitor_join(pool_t *);
+void antp_janitor_leave(pool_t *);
+void antp_janitor_arm(pool_t *, int64_t due);
+void antp_janitor_before_fork(void);
+void antp_janitor_after_fork(bool child);
+
+/* ---- fork.c ------------------------------------------------------------------------------ */
+
+extern atomic_uint antp_generation;
+pool_err antp_fork_watch(void);
+
+static inline bool antp_forked(const pool_t *pool)
+{
+    return pool->generation != atomic_load_explicit(&antp_generation, memory_order_relaxed);
+}
+
+#endif

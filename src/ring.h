@@ -1,0 +1,200 @@
+/*
+ * The ring of accepted tasks: the only lock-free part.
+ *
+ * Positions count up for ever, 62 bits; position p lives in cell p & mask. `tail` is the
+ * next position to be claimed by a submitter, `head` the next to be taken. A cell holds a
+ * task while its fn is not NULL. It is D. Vyukov's bounded MPMC queue with the sequence
+ * number of a cell replaced by two comparisons, which makes a cell 16 bytes in place of
+ * 24: four tasks to a cache line, and the line between two cores is what a task costs.
+ *
+ * Submitter, position t:   1. tail = t   2. head > t - cells   3. fn(t) is NULL
+ *                          4. CAS tail t -> t+1    5. write arg   6. fn := task (release)
+ * Taker, position h:       1. head = h   2. tail > h   3. f = fn(h) is not NULL
+ *                          4. CAS head h -> h+1    5. read arg   6. fn := NULL (release)
+ *
+ * Why it is right. Each CAS succeeds at most once for a position, so each position has one
+ * submitter and at most one taker, and a taker's success means that nobody took h before.
+ *  - A taker never takes a stale task. tail > h (acquire) means that the submitter of h had
+ *    seen, in step 2, that h - cells was taken and, in step 3, a NULL later than that task.
+ *    From there on the cell of h holds NULL or the task of h, until h is taken.
+ *  - A submitter never overwrites a task. head > t - cells (acquire) means that the taker
+ *    of t - cells saw its task in the cell; so the NULL of step 3 is later than that task,
+ *    hence the one its taker stored in step 6, after it read arg.
+ *  - tail never passes head by more than the cells, by step 2.
+ * Steps 1-3 may look at three instants: all three are monotonic once the CAS confirms the
+ * first. The caches (head_seen, tail_seen, done_seen) are lower bounds of counters that
+ * only grow, so a stale one costs a second look and never a wrong answer.
+ *
+ * It is not lock-free in the strict sense: a taker preempted between 4 and 6 holds up the
+ * reuse of one cell (ANTP_ROOM_BUSY), a submitter between 4 and 6 holds up its taker
+ * (ANTP_TAKE_UNPUBLISHED).
+ *
+ * Two bits live below the position in `tail`, so that a claim fails once one is set:
+ * CLOSED, and ASLEEP: no worker is alive and a claim would strand its task.
+ *
+ * Acceptance: t - done < limit at the instant of the CAS. done_seen is read before tail.
+ */
+#ifndef ANTPOOL_RING_H
+#define ANTPOOL_RING_H
+
+#include "internal.h"
+
+#include <string.h>
+
+#define ANTP_ASLEEP ((uint64_t)1)
+#define ANTP_CLOSED ((uint64_t)2)
+#define ANTP_BITS ((uint64_t)3)
+#define ANTP_POSITION(tail) ((tail) >> 2)
+#define ANTP_TAIL(position) ((uint64_t)(position) << 2)
+
+enum antp_room {
+    ANTP_ROOM,          /* claimed */
+    ANTP_ROOM_FULL,     /* at the limit, or all cells hold tasks */
+    ANTP_ROOM_BUSY,     /* a taker is about to free the cell */
+    ANTP_ROOM_WAITED,   /* others wait already */
+    ANTP_ROOM_CLOSED,
+    ANTP_ROOM_ASLEEP
+};
+
+enum antp_take { ANTP_TAKE_OK, ANTP_TAKE_EMPTY, ANTP_TAKE_UNPUBLISHED };
+
+/* Marks the cell of a copied task; never called. */
+void antp_copied(void *);
+
+static inline uint64_t antp_done(pool_t *pool)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i <= pool->stripe_mask; i++)
+        sum += atomic_load(&pool->stripes[i].done); /* pairs with the add in antp_finished */
+    return sum;
+}
+
+/* Work is queued, or about to be. A stale head errs towards true. */
+static inline bool antp_has_work(pool_t *pool)
+{
+    uint64_t head = atomic_load(&pool->head);
+    return ANTP_POSITION(atomic_load(&pool->tail)) != head; /* pairs with the claim */
+}
+
+/* How many of the `want` positions from `position` on are free. */
+static inline uint64_t antp_free_cells(pool_t *pool, uint64_t position, uint64_t want)
+{
+    uint64_t n = 0;
+    while (n < want && atomic_load_explicit(&pool->cells[(position + n) & pool->mask].fn,
+                                            memory_order_acquire) == NULL)
+        n++; /* acquire: pairs with the NULL of antp_take_task */
+    return n;
+}
+
+/* Looks past the caches: how many positions from `position` on the limit and the cells
+ * allow. */
+static inline int64_t antp_allowed(pool_t *pool, uint64_t position)
+{
+    uint64_t done = antp_done(pool);
+    uint64_t head = atomic_load_explicit(&pool->head, memory_order_acquire);
+    atomic_store_explicit(&pool->done_seen, done, memory_order_release);
+    atomic_store_explicit(&pool->head_seen, head, memory_order_release);
+    int64_t by_limit = atomic_load(&pool->limit) - (int64_t)(position - done);
+    int64_t by_cells = (int64_t)pool->mask + 1 - (int64_t)(position - head);
+    return by_limit < by_cells ? by_limit : by_cells;
+}
+
+static inline int64_t antp_allowed_cached(pool_t *pool, uint64_t position, uint64_t done, uint64_t head)
+{
+    int64_t by_limit = atomic_load_explicit(&pool->limit, memory_order_relaxed) - (int64_t)(position - done);
+    int64_t by_cells = (int64_t)pool->mask + 1 - (int64_t)(position - head);
+    return by_limit < by_cells ? by_limit : by_cells;
+}
+
+/* Claims up to `want` positions in a row, *n of them from *position on. */
+static inline enum antp_room antp_claim(pool_t *pool, uint64_t want, uint64_t *position, uint64_t *n)
+{
+    for (;;) {
+        uint64_t done = atomic_load_explicit(&pool->done_seen, memory_order_acquire);
+        uint64_t head = atomic_load_explicit(&pool->head_seen, memory_order_acquire);
+        uint64_t tail = atomic_load_explicit(&pool->tail, memory_order_acquire);
+        if (ANTP_UNLIKELY(tail & ANTP_BITS))
+            return tail & ANTP_CLOSED ? ANTP_ROOM_CLOSED : ANTP_ROOM_ASLEEP;
+        uint64_t at = ANTP_POSITION(tail);
+        int64_t allowed = antp_allowed_cached(pool, at, done, head);
+        if (ANTP_UNLIKELY(allowed <= 0) && (allowed = antp_allowed(pool, at)) <= 0) {
+            if (atomic_load_explicit(&pool->tail, memory_order_relaxed) != tail)
+                continue;
+            return ANTP_ROOM_FULL;
+        }
+        uint64_t free = antp_free_cells(pool, at, (uint64_t)allowed < want ? (uint64_t)allowed : want);
+        if (ANTP_UNLIKELY(free == 0)) {
+            if (atomic_load_explicit(&pool->tail, memory_order_relaxed) != tail)
+                continue;
+            return ANTP_ROOM_BUSY;
+        }
+        /* seq_cst: pairs with antp_has_work of a worker that parks or leaves */
+        if (ANTP_LIKELY(atomic_compare_exchange_strong(&pool->tail, &tail, tail + ANTP_TAIL(free)))) {
+            *position = at;
+            *n = free;
+            return ANTP_ROOM;
+        }
+    }
+}
+
+/* Fills a claimed cell; the task may run, and its owner destroy the pool, before this
+ * returns. */
+static inline void antp_publish(pool_t *pool, uint64_t position, const struct antp_task *task)
+{
+    struct antp_cell *cell = &pool->cells[position & pool->mask];
+    if (task->copy == NULL) {
+        cell->arg = task->arg;
+        atomic_store_explicit(&cell->fn, task->fn, memory_order_release);
+        return;
+    }
+    struct antp_copy *copy =
+        &atomic_load_explicit(&pool->copies, memory_order_acquire)[position & pool->mask];
+    copy->fn = task->fn;
+    memcpy(copy->data, task->copy, task->size);
+    atomic_store_explicit(&cell->fn, antp_copied, memory_order_release);
+}
+
+/* Takes the oldest task. tail_seen is the caller's lower bound of tail's position. */
+static inline enum antp_take antp_take_task(pool_t *pool, uint64_t *tail_seen, struct antp_taken *task)
+{
+    uint64_t head = atomic_load_explicit(&pool->head, memory_order_acquire);
+    for (;;) {
+        if (head >= *tail_seen) {
+            *tail_seen = ANTP_POSITION(atomic_load(&pool->tail));
+            if (head >= *tail_seen)
+                return ANTP_TAKE_EMPTY;
+        }
+        struct antp_cell *cell = &pool->cells[head & pool->mask];
+        pool_task_fn fn = atomic_load_explicit(&cell->fn, memory_order_acquire);
+        if (ANTP_UNLIKELY(fn == NULL)) {
+            uint64_t now = atomic_load_explicit(&pool->head, memory_order_acquire);
+            if (now == head)
+                return ANTP_TAKE_UNPUBLISHED;
+            head = now;
+            continue;
+        }
+        if (!atomic_compare_exchange_strong(&pool->head, &head, head + 1))
+            continue;
+        task->fn = fn;
+        task->arg = cell->arg;
+        if (ANTP_UNLIKELY(fn == antp_copied)) {
+            struct antp_copy *copy = &atomic_load_explicit(&pool->copies, memory_order_acquire)[head & pool->mask];
+            task->fn = copy->fn;
+            memcpy(task->copy, copy->data, POOL_COPY_MAX);
+            task->arg = task->copy;
+        }
+        atomic_store_explicit(&cell->fn, NULL, memory_order_release); /* pairs with antp_free_cells */
+        return ANTP_TAKE_OK;
+    }
+}
+
+static inline void antp_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__) || defined(__arm__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+#endif

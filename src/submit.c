@@ -1,0 +1,272 @@
+/* Submitting: the short way in, and what the policies do at the limit. */
+#include "ring.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+enum { BUSY_LOOKS = 256 }; /* how often a call that may not wait looks at a cell in use */
+
+/* How a submit behaves at the limit. */
+struct manner {
+    pool_policy policy;
+    int64_t deadline; /* POOL_BLOCK only */
+};
+
+/* ---- The short way ------------------------------------------------------------------------ */
+
+static bool wake_wanted(pool_t *pool)
+{
+    uint64_t crew = atomic_load(&pool->crew); /* after the claim; pairs with the add in antp_park */
+    return antp_searching(crew) == 0 &&
+           (antp_idle(crew) > 0 ||
+            antp_workers(crew) < atomic_load_explicit(&pool->worker_cap, memory_order_relaxed));
+}
+
+/* Counted as inside before the task can run, so the pool outlives the wake. */
+static void publish_and_wake(pool_t *pool, uint64_t position, const struct antp_task *task)
+{
+    antp_enter(pool);
+    antp_publish(pool, position, task);
+    antp_wake(pool);
+    antp_exit(pool);
+}
+
+/* Accepts the task if there is room and nobody waits for it already. */
+static inline enum antp_room push(pool_t *pool, const struct antp_task *task)
+{
+    uint64_t position, n;
+    if (ANTP_UNLIKELY(atomic_load_explicit(&pool->waiting, memory_order_relaxed) > 0))
+        return ANTP_ROOM_WAITED;
+    enum antp_room room = antp_claim(pool, 1, &position, &n);
+    if (ANTP_UNLIKELY(room != ANTP_ROOM))
+        return room;
+    if (ANTP_UNLIKELY(wake_wanted(pool)))
+        publish_and_wake(pool, position, task);
+    else
+        antp_publish(pool, position, task);
+    return ANTP_ROOM;
+}
+
+/* ---- At the limit ------------------------------------------------------------------------- */
+
+/* Without waiting: nobody overtakes, so those who wait go first. */
+static pool_err push_or_refuse(pool_t *pool, const struct antp_task *task)
+{
+    for (int look = 0; look < BUSY_LOOKS; look++) {
+        if (atomic_load(&pool->waiting) > 0) {
+            antp_enter(pool);
+            antp_admit(pool);
+            antp_exit(pool);
+            if (atomic_load(&pool->waiting) > 0)
+                return POOL_ERR_OVERLOAD;
+        }
+        switch (push(pool, task)) {
+        case ANTP_ROOM: return POOL_OK;
+        case ANTP_ROOM_FULL: return POOL_ERR_OVERLOAD;
+        case ANTP_ROOM_CLOSED: return POOL_ERR_CLOSED;
+        case ANTP_ROOM_ASLEEP: {
+            pool_err err = antp_awaken(pool);
+            if (err != POOL_OK)
+                return err;
+            break;
+        }
+        case ANTP_ROOM_BUSY:
+        case ANTP_ROOM_WAITED: antp_relax();
+        }
+    }
+    return POOL_ERR_OVERLOAD;
+}
+
+/* Looks for a slot for a while before blocking: the tasks may be short. */
+static bool room_soon(pool_t *pool)
+{
+    int64_t until = antp_now() + pool->spin_ns;
+    for (;;) {
+        uint64_t tail = atomic_load(&pool->tail);
+        if ((tail & ANTP_BITS) != 0 || antp_allowed(pool, ANTP_POSITION(tail)) > 0)
+            return true;
+        if (atomic_load(&pool->waiting) > 0 || antp_now() >= until)
+            return false;
+        for (int i = 0; i < 16; i++)
+            antp_relax();
+    }
+}
+
+static pool_err push_or_wait(pool_t *pool, const struct antp_task *task, int64_t deadline)
+{
+    for (;;)
+        switch (push(pool, task)) {
+        case ANTP_ROOM: return POOL_OK;
+        case ANTP_ROOM_CLOSED: return POOL_ERR_CLOSED;
+        case ANTP_ROOM_ASLEEP: {
+            pool_err err = antp_awaken(pool);
+            if (err != POOL_OK)
+                return err;
+            break;
+        }
+        case ANTP_ROOM_FULL:
+            if (pool->spin_ns > 0 && room_soon(pool))
+                break;
+            return antp_wait_for_slot(pool, task, deadline);
+        case ANTP_ROOM_BUSY:
+        case ANTP_ROOM_WAITED: return antp_wait_for_slot(pool, task, deadline);
+        }
+}
+
+static pool_err push_or_run(pool_t *pool, const struct antp_task *task)
+{
+    pool_err err = push_or_refuse(pool, task);
+    if (err != POOL_ERR_OVERLOAD)
+        return err;
+    antp_run_inline(pool, task);
+    return POOL_OK;
+}
+
+static pool_err push_or_discard(pool_t *pool, const struct antp_task *task)
+{
+    for (;;) {
+        pool_err err = push_or_refuse(pool, task);
+        if (err != POOL_ERR_OVERLOAD || !antp_discard_one(pool, pool->discard_handler, pool->discard_user))
+            return err;
+    }
+}
+
+static pool_err submit_at_limit(pool_t *pool, const struct antp_task *task, struct manner manner)
+{
+    switch (manner.policy) {
+    case POOL_REFUSE: return push_or_refuse(pool, task);
+    case POOL_CALLER_RUNS: return push_or_run(pool, task);
+    case POOL_DISCARD_OLDEST: return push_or_discard(pool, task);
+    default: return push_or_wait(pool, task, manner.deadline);
+    }
+}
+
+/* Takes the oldest queued task out unrun, frees its slot, then hands it to the callback. */
+bool antp_discard_one(pool_t *pool, pool_discard_fn handler, void *user)
+{
+    struct antp_frame frame;
+    struct antp_taken task;
+    uint64_t tail_seen = 0;
+    enum antp_take take;
+    antp_enter(pool);
+    while ((take = antp_take_task(pool, &tail_seen, &task)) == ANTP_TAKE_UNPUBLISHED)
+        sched_yield(); /* its submitter has claimed and is about to publish */
+    if (take == ANTP_TAKE_OK) {
+        antp_finished(pool, &pool->stripes[0].done, 1);
+        antp_frame_push(&frame, pool, -1);
+        if (handler != NULL)
+            handler(user, task.fn, task.arg);
+        antp_frame_pop(&frame);
+    }
+    antp_exit(pool);
+    return take == ANTP_TAKE_OK;
+}
+
+/* ---- The calls ---------------------------------------------------------------------------- */
+
+static inline pool_err check(const pool_t *pool, pool_task_fn fn)
+{
+    if (ANTP_UNLIKELY(pool == NULL))
+        return POOL_ERR_INVALID;
+    if (ANTP_UNLIKELY(antp_forked(pool)))
+        return POOL_ERR_FORKED;
+    return ANTP_UNLIKELY(fn == NULL) ? POOL_ERR_INVALID : POOL_OK;
+}
+
+static inline pool_err submit(pool_t *pool, const struct antp_task *task)
+{
+    if (ANTP_LIKELY(push(pool, task) == ANTP_ROOM))
+        return POOL_OK;
+    return submit_at_limit(pool, task, (struct manner){pool->policy, ANTP_NEVER});
+}
+
+pool_err pool_submit(pool_t *pool, pool_task_fn fn, void *arg)
+{
+    pool_err err = check(pool, fn);
+    return ANTP_LIKELY(err == POOL_OK) ? submit(pool, &(struct antp_task){fn, arg, NULL, 0}) : err;
+}
+
+pool_err pool_try_submit(pool_t *pool, pool_task_fn fn, void *arg)
+{
+    pool_err err = check(pool, fn);
+    return err == POOL_OK ? push_or_refuse(pool, &(struct antp_task){fn, arg, NULL, 0}) : err;
+}
+
+pool_err pool_submit_timeout(pool_t *pool, pool_task_fn fn, void *arg, int64_t ms)
+{
+    pool_err err = ms < 0 ? POOL_ERR_INVALID : check(pool, fn);
+    if (err != POOL_OK)
+        return err;
+    struct antp_task task = {fn, arg, NULL, 0};
+    if (push(pool, &task) == ANTP_ROOM)
+        return POOL_OK;
+    return submit_at_limit(pool, &task, (struct manner){pool->policy, antp_deadline(ms)});
+}
+
+pool_err pool_invoke(pool_t *pool, void *arg)
+{
+    if (pool != NULL && pool->func == NULL && !antp_forked(pool))
+        return POOL_ERR_NO_FUNC;
+    return pool_submit(pool, pool == NULL ? NULL : pool->func, arg);
+}
+
+/* The first copy of a pool makes room for the copies of all later ones. */
+static pool_err need_copies(pool_t *pool)
+{
+    if (ANTP_LIKELY(atomic_load_explicit(&pool->copies, memory_order_acquire) != NULL))
+        return POOL_OK;
+    antp_enter(pool);
+    antp_lock(&pool->lock);
+    struct antp_copy *copies = atomic_load(&pool->copies);
+    if (copies == NULL && (copies = calloc(pool->mask + 1, sizeof *copies)) != NULL)
+        atomic_store_explicit(&pool->copies, copies, memory_order_release);
+    antp_exit_locked(pool);
+    antp_unlock(&pool->lock);
+    return copies == NULL ? POOL_ERR_NO_MEMORY : POOL_OK;
+}
+
+pool_err pool_submit_copy(pool_t *pool, pool_task_fn fn, const void *data, size_t size)
+{
+    if (size > POOL_COPY_MAX || (data == NULL && size > 0))
+        return POOL_ERR_INVALID;
+    pool_err err = check(pool, fn);
+    if (err == POOL_OK)
+        err = need_copies(pool);
+    if (err != POOL_OK)
+        return err;
+    return submit(pool, &(struct antp_task){fn, NULL, data != NULL ? data : "", size});
+}
+
+/* As many as fit at once; 0: the first of them has to go the long way. */
+static size_t push_some(pool_t *pool, pool_task_fn fn, void *const args[], size_t n)
+{
+    uint64_t position, claimed;
+    if (atomic_load_explicit(&pool->waiting, memory_order_relaxed) > 0 ||
+        antp_claim(pool, n, &position, &claimed) != ANTP_ROOM)
+        return 0;
+    bool wake = wake_wanted(pool);
+    if (wake)
+        antp_enter(pool);
+    for (uint64_t i = 0; i < claimed; i++)
+        antp_publish(pool, position + i, &(struct antp_task){fn, args[i], NULL, 0});
+    if (wake) {
+        antp_wake(pool);
+        antp_exit(pool);
+    }
+    return (size_t)claimed;
+}
+
+pool_err pool_submit_many(pool_t *pool, pool_task_fn fn, void *const args[], size_t n, size_t *accepted)
+{
+    if (accepted == NULL)
+        return POOL_ERR_INVALID;
+    *accepted = 0;
+    pool_err err = args == NULL && n > 0 ? POOL_ERR_INVALID : check(pool, fn);
+    for (size_t i = 0; i < n && err == POOL_OK; *accepted = i) {
+        size_t some = push_some(pool, fn, args + i, n - i);
+        if (some == 0 && (err = submit(pool, &(struct antp_task){fn, args[i], NULL, 0})) == POOL_OK)
+            some = 1;
+        i += some;
+    }
+    return err;
+}

@@ -1,0 +1,278 @@
+/* A worker's life: take, run, look again, park; and the records that outlive threads. */
+#include "ring.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Finishing ---------------------------------------------------------------------------- */
+
+/* Waiters are let in when the queue runs low or the oldest has waited long: instantly for
+ * each freed slot would be a context switch per task. */
+static bool admission_due(pool_t *pool)
+{
+    if (atomic_load(&pool->waiting) == 0) /* pairs with the add in waiters.c */
+        return false;
+    if (atomic_load(&pool->aged) > 0)
+        return true;
+    uint64_t head = atomic_load(&pool->head);
+    int64_t queued = (int64_t)(ANTP_POSITION(atomic_load(&pool->tail)) - head);
+    return queued <= atomic_load(&pool->limit) / 4;
+}
+
+void antp_attend(pool_t *pool)
+{
+    if (admission_due(pool))
+        antp_admit(pool);
+    if (atomic_load(&pool->quiet) > 0 && !antp_has_work(pool))
+        antp_tell_quiet(pool);
+}
+
+static inline bool somebody_waits(pool_t *pool)
+{
+    return (atomic_load(&pool->waiting) | atomic_load(&pool->quiet)) != 0;
+}
+
+void antp_finished(pool_t *pool, atomic_uint_fast64_t *stripe, uint64_t n)
+{
+    atomic_fetch_add(stripe, n); /* seq_cst, before the loads of waiting and quiet: whoever
+                                    joined before them is seen, whoever joins later sees n */
+    if (ANTP_UNLIKELY(somebody_waits(pool)))
+        antp_attend(pool);
+}
+
+/* ---- The loop ----------------------------------------------------------------------------- */
+
+/* In a forked child a task may return to here; the pool is the parent's. */
+static void end_forked(const struct antp_worker *worker)
+{
+    if (ANTP_UNLIKELY(antp_forked(worker->pool)))
+        pthread_exit(NULL);
+}
+
+static void finish_task(struct antp_worker *worker)
+{
+    worker->frame.task.fn = NULL;
+    end_forked(worker);
+    antp_finished(worker->pool, worker->done, 1);
+}
+
+static void recover_from_panic(struct antp_worker *worker)
+{
+    antp_thread_mask_worker();
+    worker->frame.handling_panic = false;
+    finish_task(worker);
+}
+
+static void got_task(struct antp_worker *worker)
+{
+    if (worker->searching)
+        antp_stop_searching(worker);
+    if (ANTP_UNLIKELY(somebody_waits(worker->pool)))
+        antp_attend(worker->pool);
+}
+
+/* Looks for work for a while before parking; one worker at a time does. */
+static bool look_again(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    if (pool->spin_ns == 0 || atomic_exchange(&pool->spinning, 1) != 0)
+        return false;
+    if (!worker->searching)
+        antp_start_searching(worker);
+    int64_t until = antp_now() + pool->spin_ns;
+    bool found;
+    while (!(found = antp_has_work(pool)) && antp_now() < until)
+        for (int i = 0; i < 16; i++)
+            antp_relax();
+    atomic_store(&pool->spinning, 0);
+    return found;
+}
+
+/* A submitter claimed the next position and has not filled it; it may be preempted. */
+static void wait_for_publisher(unsigned *looks)
+{
+    if (++*looks % 64 == 0)
+        sched_yield();
+    else
+        antp_relax();
+}
+
+/* False: the worker has left the crew. */
+static bool next_task(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    for (unsigned looks = 0;;) {
+        if (ANTP_UNLIKELY(atomic_load_explicit(&pool->surplus, memory_order_relaxed)) &&
+            antp_leave_if_surplus(worker))
+            return false;
+        switch (antp_take_task(pool, &worker->tail_seen, &worker->frame.task)) {
+        case ANTP_TAKE_OK:
+            got_task(worker);
+            return true;
+        case ANTP_TAKE_UNPUBLISHED:
+            wait_for_publisher(&looks);
+            break;
+        case ANTP_TAKE_EMPTY:
+            if (!look_again(worker) && !antp_park(worker))
+                return false;
+        }
+    }
+}
+
+static void worker_exits(void *worker);
+
+static void run_tasks(struct antp_worker *worker)
+{
+    pthread_cleanup_push(worker_exits, worker);
+    if (sigsetjmp(worker->frame.recover, 0) != 0)
+        recover_from_panic(worker);
+    while (next_task(worker)) {
+        worker->frame.task.fn(worker->frame.task.arg);
+        finish_task(worker);
+    }
+    pthread_cleanup_pop(1);
+}
+
+/* ---- The end ------------------------------------------------------------------------------ */
+
+static void report_exit(struct antp_worker *worker)
+{
+    antp_log(worker->pool, "a task called pthread_exit; its worker %d is replaced on demand",
+             worker->number);
+}
+
+/* The last touch of the pool: once ended, the record may be reused, the pool freed. */
+static void end_worker(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    worker->over = true;
+    if (pool->on_thread_exit != NULL)
+        pool->on_thread_exit(pool->thread_user);
+    antp_frame_pop(&worker->frame);
+    antp_lock(&pool->lock);
+    pool->alive--;
+    antp_list_append(&pool->ended, &worker->link);
+    antp_wake_enders_locked(pool);
+    antp_unlock(&pool->lock);
+}
+
+/* Runs on every way out of run_tasks; pthread_exit in a task is the one where the worker
+ * has not left the crew. If no other can take the place of the last one, it drains the
+ * ring itself, here; if a task of that ends the thread as well, glibc runs this once more
+ * for each of the frames. */
+static void worker_exits(void *arg)
+{
+    struct antp_worker *worker = arg;
+    if (antp_forked(worker->pool) || worker->over)
+        return;
+    if (!worker->left) {
+        report_exit(worker);
+        if (worker->frame.task.fn != NULL)
+            finish_task(worker);
+        if (!antp_lose_worker(worker)) {
+            run_tasks(worker);
+            return;
+        }
+    }
+    end_worker(worker);
+}
+
+void *antp_worker_main(void *arg)
+{
+    struct antp_worker *worker = arg;
+    pool_t *pool = worker->pool;
+    antp_lock(&pool->lock); /* held by who started it, until it is counted */
+    antp_unlock(&pool->lock);
+    antp_thread_settle(worker);
+    antp_frame_push(&worker->frame, pool, worker->number);
+    if (pool->on_thread_start != NULL)
+        pool->on_thread_start(pool->thread_user);
+    run_tasks(worker);
+    return NULL;
+}
+
+/* ---- Records ------------------------------------------------------------------------------ */
+
+static void *alloc_apart(size_t size)
+{
+    size_t whole = (size + ANTP_APART - 1) / ANTP_APART * ANTP_APART;
+    return aligned_alloc(ANTP_APART, whole);
+}
+
+static bool add_chunk(pool_t *pool, size_t n)
+{
+    if (n > SIZE_MAX / 2 / sizeof(struct antp_worker))
+        return false;
+    struct antp_chunk *chunk = malloc(sizeof *chunk);
+    if (chunk == NULL)
+        return false;
+    chunk->workers = alloc_apart(n * sizeof(struct antp_worker));
+    if (chunk->workers == NULL) {
+        free(chunk);
+        return false;
+    }
+    chunk->used = 0;
+    chunk->size = n;
+    chunk->next = pool->chunks;
+    pool->chunks = chunk;
+    return true;
+}
+
+pool_err antp_worker_reserve(pool_t *pool, size_t n)
+{
+    return add_chunk(pool, n) ? POOL_OK : POOL_ERR_NO_MEMORY;
+}
+
+static struct antp_worker *new_record(pool_t *pool)
+{
+    if ((pool->chunks == NULL || pool->chunks->used == pool->chunks->size) && !add_chunk(pool, 1))
+        return NULL;
+    struct antp_worker *worker = &pool->chunks->workers[pool->chunks->used];
+    memset(worker, 0, sizeof *worker);
+    if (antp_cond_init(&worker->wake) != 0)
+        return NULL;
+    pool->chunks->used++;
+    worker->pool = pool;
+    worker->number = pool->numbered++;
+    worker->done = &pool->stripes[(unsigned)worker->number & pool->stripe_mask].done;
+    antp_list_init(&worker->link);
+    return worker;
+}
+
+/* Joins the thread that ended first, if that needs no waiting for its thread-local
+ * destructors. */
+static struct antp_worker *ended_record(pool_t *pool)
+{
+    if (antp_list_empty(&pool->ended))
+        return NULL;
+    struct antp_worker *worker = antp_worker_of(pool->ended.next);
+    if (!antp_thread_gone(worker->thread))
+        return NULL;
+    antp_list_remove(&worker->link);
+    pool->unjoined--;
+    return worker;
+}
+
+struct antp_worker *antp_worker_get_locked(pool_t *pool)
+{
+    struct antp_worker *worker = NULL;
+    if (!antp_list_empty(&pool->spare)) {
+        worker = antp_worker_of(pool->spare.prev);
+        antp_list_remove(&worker->link);
+    } else if ((worker = ended_record(pool)) == NULL) {
+        worker = new_record(pool);
+    }
+    return worker;
+}
+
+void antp_worker_free_all(pool_t *pool)
+{
+    for (struct antp_chunk *chunk = pool->chunks, *next; chunk != NULL; chunk = next) {
+        next = chunk->next;
+        for (size_t i = 0; i < chunk->used && !antp_forked(pool); i++)
+            antp_cond_fini(&chunk->workers[i].wake);
+        free(chunk->workers);
+        free(chunk);
+    }
+}
