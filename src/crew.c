@@ -47,10 +47,18 @@ static bool take_token(pool_t *pool, bool may_start)
     return true;
 }
 
-bool antp_start_searching(struct antp_worker *worker)
+/* The worker has the token from now on. Before it is handed one, or by itself. */
+static void begin_search(struct antp_worker *worker)
 {
-    worker->searching = take_token(worker->pool, true);
-    return worker->searching;
+    worker->searching = true;
+    worker->looked_at = antp_now();
+    worker->head_then = atomic_load(&worker->pool->head);
+}
+
+void antp_start_searching(struct antp_worker *worker)
+{
+    if (take_token(worker->pool, true))
+        begin_search(worker);
 }
 
 void antp_stop_searching(struct antp_worker *worker)
@@ -68,9 +76,11 @@ static pool_err start_locked(pool_t *pool, bool searching)
     struct antp_worker *worker = antp_worker_get_locked(pool);
     if (worker == NULL)
         return POOL_ERR_NO_MEMORY;
-    worker->searching = searching;
     worker->left = false;
     worker->over = false;
+    worker->searching = false;
+    if (searching)
+        begin_search(worker);
     worker->order = ANTP_STAY;
     pool_err err = antp_thread_start(worker, antp_worker_main);
     if (err != POOL_OK) {
@@ -155,6 +165,7 @@ static struct antp_worker *call_idle_locked(pool_t *pool)
     antp_list_remove(&worker->link);
     atomic_fetch_sub(&pool->crew, ANTP_IDLE);
     worker->order = ANTP_SEARCH;
+    begin_search(worker);
     return worker;
 }
 
@@ -324,6 +335,13 @@ static bool wants_janitor_locked(pool_t *pool)
     return ask;
 }
 
+/* On the stack: until it is handed a token or told to leave. */
+static void await_order_locked(struct antp_worker *worker)
+{
+    while (worker->order == ANTP_STAY)
+        antp_cond_wait(&worker->wake, &worker->pool->lock);
+}
+
 static void sleep_locked(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
@@ -334,9 +352,7 @@ static void sleep_locked(struct antp_worker *worker)
         antp_janitor_arm(pool, antp_add(worker->parked_at, pool->expiry_ns));
         antp_lock(&pool->lock);
     }
-    while (worker->order == ANTP_STAY)
-        antp_cond_wait(&worker->wake, &pool->lock);
-    worker->searching = worker->order == ANTP_SEARCH;
+    await_order_locked(worker);
 }
 
 /* Rule 3; true: work came meanwhile. */
@@ -345,18 +361,59 @@ static bool sees_work_locked(struct antp_worker *worker)
     pool_t *pool = worker->pool;
     antp_list_append(&pool->idle, &worker->link);
     atomic_fetch_add(&pool->crew, worker->searching ? ANTP_IDLE - ANTP_SEARCHING : ANTP_IDLE);
-    worker->searching = antp_has_work(pool);
-    if (!worker->searching)
+    worker->searching = false;
+    if (!antp_has_work(pool))
         return false;
     antp_list_remove(&worker->link);
     atomic_fetch_add(&pool->crew, ANTP_SEARCHING - ANTP_IDLE);
+    begin_search(worker);
     return true;
+}
+
+/*
+ * Napping. Where tasks are shorter than a cache line takes from one core to another, a
+ * further worker only slows the one that runs them. A searcher that sees them flow keeps
+ * its token, so nobody else is woken, and naps: after ANTP_NAP_NS it looks again whether
+ * they still flow. A worker that parks lays the napper down on the stack first, below
+ * itself; so there is a napper only while others are awake. That gives its token back,
+ * and the compare of tail with head that rule 4 asks for is the one of that parking.
+ */
+static void lay_napper_down_locked(pool_t *pool)
+{
+    struct antp_worker *napper = pool->napper;
+    if (napper == NULL)
+        return;
+    pool->napper = NULL;
+    napper->searching = false;
+    napper->parked_at = antp_now();
+    antp_list_append(&pool->idle, &napper->link);
+    atomic_fetch_add(&pool->crew, ANTP_IDLE - ANTP_SEARCHING);
+}
+
+bool antp_nap(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    antp_lock(&pool->lock);
+    bool nap = pool->napper == NULL;
+    if (nap) {
+        int64_t until = antp_add(antp_now(), ANTP_NAP_NS);
+        pool->napper = worker;
+        worker->order = ANTP_STAY;
+        while (pool->napper == worker && antp_cond_wait_until(&worker->wake, &pool->lock, until)) {}
+        if (pool->napper == worker)
+            pool->napper = NULL;
+        else
+            await_order_locked(worker);
+    }
+    antp_unlock(&pool->lock);
+    return nap;
 }
 
 bool antp_park(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
     antp_lock(&pool->lock);
+    lay_napper_down_locked(pool);
     if (closed_and_drained(pool)) {
         leave_locked(worker);
         antp_dismiss_locked(pool);

@@ -63,6 +63,11 @@
 #define ANTP_STRIPES_MAX 16
 #define ANTP_NEVER INT64_MAX
 #define ANTP_SPIN_NS 10000 /* how long a worker or a submitter looks again before it sleeps */
+#define ANTP_GATHER_NS 2000 /* how long a stream may gather, or drain, before one looks */
+#define ANTP_FLOW_NS 300   /* tasks taken faster than this flow: a further worker would only slow them … */
+#define ANTP_STREAM_NS 1000 /* … or faster than this, if those at work … */
+#define ANTP_DRAIN_NS 2000 /* … will have emptied the queue within this */
+#define ANTP_NAP_NS 50000  /* after this a searcher looks again whether they flow */
 #define ANTP_AGE_NS 50000  /* after this a blocked submitter takes any free slot */
 
 #define ANTP_LIKELY(x) __builtin_expect(!!(x), 1)
@@ -134,7 +139,10 @@ enum antp_order { ANTP_STAY, ANTP_SEARCH, ANTP_LEAVE };
 struct antp_worker {
     struct antp_frame frame;  /* W */
     uint64_t tail_seen;       /* W: a lower bound of tail's position */
-    bool searching;           /* W: holds a searching token */
+    uint64_t head_at_look;    /* W: where head was when it last had no work */
+    bool searching;           /* W: holds a searching token … */
+    int64_t looked_at;        /* W: … since then (ns), or has looked at the flow then, */
+    uint64_t head_then;       /* W: when head was here; both set by whoever hands the token */
     bool left;                /* L: out of the crew */
     bool over;                /* W: on the ended list, or about to be */
     atomic_uint_fast64_t *done; /* I: its stripe */
@@ -219,14 +227,15 @@ struct pool {
 
     /* Takers. */
     alignas(ANTP_APART) atomic_uint_fast64_t head; /* A: position */
+    atomic_bool spinning;                          /* A: a worker looks again */
 
     alignas(ANTP_APART) atomic_uint_fast64_t crew; /* A: see crew.c */
-    atomic_int spinning;   /* A: a worker without the token looks again */
     atomic_int inside;     /* A up, L down: calls that destroy must wait for */
     atomic_int inline_now; /* A: caller-runs tasks running */
 
     alignas(ANTP_APART) pthread_mutex_t lock;
     struct antp_link idle;     /* L: parked workers, oldest first */
+    struct antp_worker *napper; /* L: a searcher that naps while tasks flow, or NULL */
     struct antp_link waiters;  /* L: blocked submitters, oldest first */
     struct antp_link quieters; /* L: sleepers in pool_wait */
     struct antp_link enders;   /* L: sleepers in release_timeout and destroy */
@@ -303,8 +312,9 @@ pool_err antp_awaken(pool_t *);                  /* makes a worker if none is al
 pool_err antp_awaken_locked(pool_t *);
 bool antp_add_worker_locked(pool_t *);           /* false: at the cap, or it failed */
 void antp_stop_searching(struct antp_worker *);  /* found work: gives the token back */
-bool antp_start_searching(struct antp_worker *); /* takes the token if somebody could be woken */
-bool antp_park(struct antp_worker *);            /* false: leave */
+void antp_start_searching(struct antp_worker *); /* takes a token if somebody could be woken */
+bool antp_park(struct antp_worker *);            /* false: it has left */
+bool antp_nap(struct antp_worker *);             /* false: another naps; it may have left */
 bool antp_leave_if_surplus(struct antp_worker *);
 bool antp_lose_worker(struct antp_worker *);     /* by pthread_exit; false: it must stay and drain */
 void antp_dismiss_locked(pool_t *);              /* closed and drained: the idle leave */

@@ -197,4 +197,17 @@ static inline void antp_relax(void)
 #endif
 }
 
+static inline void antp_spin_until(int64_t deadline)
+{
+    while (antp_now() < deadline)
+        antp_relax();
+}
+
+/* The time in which tasks in a stream fill, or leave, half of the limit. */
+static inline int64_t antp_gather_ns(pool_t *pool)
+{
+    int64_t half = atomic_load_explicit(&pool->limit, memory_order_relaxed) / 2;
+    return half < ANTP_GATHER_NS / 25 ? half * 25 : ANTP_GATHER_NS;
+}
+
 #endif

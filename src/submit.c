@@ -80,15 +80,15 @@ static pool_err push_or_refuse(pool_t *pool, const struct antp_task *task)
 /* Looks for a slot for a while before blocking: the tasks may be short. */
 static bool room_soon(pool_t *pool)
 {
-    int64_t until = antp_now() + pool->spin_ns;
+    int64_t now = antp_now(), until = now + pool->spin_ns;
+    antp_spin_until(now + antp_gather_ns(pool));
     for (;;) {
         uint64_t tail = atomic_load(&pool->tail);
         if ((tail & ANTP_BITS) != 0 || antp_allowed(pool, ANTP_POSITION(tail)) > 0)
             return true;
         if (atomic_load(&pool->waiting) > 0 || antp_now() >= until)
             return false;
-        for (int i = 0; i < 16; i++)
-            antp_relax();
+        antp_relax();
     }
 }
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { STREAM = 8 }; /* tasks between two looks that make a stream */
+
 /* ---- Finishing ---------------------------------------------------------------------------- */
 
 /* Waiters are let in when the queue runs low or the oldest has waited long: instantly for
@@ -72,20 +74,25 @@ static void got_task(struct antp_worker *worker)
         antp_attend(worker->pool);
 }
 
-/* Looks for work for a while before parking; one worker at a time does. */
+/* Looks for work for a while before parking; one worker at a time does. If tasks have come
+ * in a stream, it lets some gather first: chasing the submitter from task to task would
+ * move the lines of tail and crew from core to core for each. */
 static bool look_again(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
-    if (pool->spin_ns == 0 || atomic_exchange(&pool->spinning, 1) != 0)
+    if (pool->spin_ns == 0 || atomic_exchange(&pool->spinning, true))
         return false;
     if (!worker->searching)
         antp_start_searching(worker);
-    int64_t until = antp_now() + pool->spin_ns;
+    int64_t now = antp_now(), until = now + pool->spin_ns;
+    uint64_t head = atomic_load(&pool->head);
+    if (head - worker->head_at_look >= STREAM)
+        antp_spin_until(now + antp_gather_ns(pool));
+    worker->head_at_look = head;
     bool found;
     while (!(found = antp_has_work(pool)) && antp_now() < until)
-        for (int i = 0; i < 16; i++)
-            antp_relax();
-    atomic_store(&pool->spinning, 0);
+        antp_relax();
+    atomic_store(&pool->spinning, false);
     return found;
 }
 
@@ -98,6 +105,23 @@ static void wait_for_publisher(unsigned *looks)
         antp_relax();
 }
 
+/* Since the searcher last looked, others took tasks so fast that it would only be in their
+ * way: each took less than ANTP_FLOW_NS, or a little more and they are about to be done. */
+static bool tasks_flow(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    int64_t now = antp_now(), spent = now - worker->looked_at;
+    uint64_t head = atomic_load(&pool->head);
+    int64_t taken = (int64_t)(head - worker->head_then);
+    int64_t queued = (int64_t)(ANTP_POSITION(atomic_load(&pool->tail)) - head);
+    worker->looked_at = now;
+    worker->head_then = head;
+    if (taken == 0)
+        return false;
+    int64_t each = spent / taken;
+    return each < ANTP_FLOW_NS || (each < ANTP_STREAM_NS && queued * each < ANTP_DRAIN_NS);
+}
+
 /* False: the worker has left the crew. */
 static bool next_task(struct antp_worker *worker)
 {
@@ -106,6 +130,11 @@ static bool next_task(struct antp_worker *worker)
         if (ANTP_UNLIKELY(atomic_load_explicit(&pool->surplus, memory_order_relaxed)) &&
             antp_leave_if_surplus(worker))
             return false;
+        if (worker->searching && tasks_flow(worker) && antp_nap(worker)) {
+            if (worker->left)
+                return false;
+            continue;
+        }
         switch (antp_take_task(pool, &worker->tail_seen, &worker->frame.task)) {
         case ANTP_TAKE_OK:
             got_task(worker);
