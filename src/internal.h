@@ -62,8 +62,13 @@
 #define ANTP_APART 128 /* two cache lines: adjacent ones are prefetched in pairs */
 #define ANTP_STRIPES_MAX 16
 #define ANTP_NEVER INT64_MAX
-#define ANTP_SPIN_NS 10000 /* how long a worker or a submitter looks again before it sleeps */
+#ifndef ANTP_BURST
+#define ANTP_BURST 2 /* workers that a searcher which found work wakes or starts */
+#endif
+#define ANTP_SPIN_NS 50000  /* how long a worker or a submitter looks again before it sleeps … */
+#define ANTP_SOON_NS 10000  /* … where the next task is to be expected within this, … */
 #define ANTP_GATHER_NS 2000 /* how long a stream may gather, or drain, before one looks */
+#define ANTP_SHORT_NS 100000 /* … and tasks, or the limit's worth of them, take less than this */
 #define ANTP_FLOW_NS 300   /* tasks taken faster than this flow: a further worker would only slow them … */
 #define ANTP_STREAM_NS 1000 /* … or faster than this, if those at work … */
 #define ANTP_DRAIN_NS 2000 /* … will have emptied the queue within this */
@@ -139,7 +144,6 @@ enum antp_order { ANTP_STAY, ANTP_SEARCH, ANTP_LEAVE };
 struct antp_worker {
     struct antp_frame frame;  /* W */
     uint64_t tail_seen;       /* W: a lower bound of tail's position */
-    uint64_t head_at_look;    /* W: where head was when it last had no work */
     bool searching;           /* W: holds a searching token … */
     int64_t looked_at;        /* W: … since then (ns), or has looked at the flow then, */
     uint64_t head_then;       /* W: when head was here; both set by whoever hands the token */
@@ -199,6 +203,12 @@ struct antp_copy {
     alignas(max_align_t) unsigned char data[POOL_COPY_MAX];
 };
 
+/* How fast a counter moves, from one look to the next. Only a guess hangs on it. */
+struct antp_pace {
+    atomic_int_fast64_t at; /* A */
+    atomic_uint_fast64_t count; /* A */
+};
+
 struct antp_stripe {
     alignas(ANTP_APART) atomic_uint_fast64_t done;
 };
@@ -224,10 +234,13 @@ struct pool {
     alignas(ANTP_APART) atomic_uint_fast64_t tail; /* A: position << 2 | bits, see ring.h */
     atomic_uint_fast64_t done_seen; /* A: a lower bound of the sum of the stripes */
     atomic_uint_fast64_t head_seen; /* A: a lower bound of head */
+    struct antp_pace room_pace;     /* of done, each time a submitter finds no room */
+    atomic_bool pressed;            /* A: one did since a worker last found no work */
 
     /* Takers. */
     alignas(ANTP_APART) atomic_uint_fast64_t head; /* A: position */
     atomic_bool spinning;                          /* A: a worker looks again */
+    struct antp_pace work_pace;                    /* of head, each time a worker finds no work */
 
     alignas(ANTP_APART) atomic_uint_fast64_t crew; /* A: see crew.c */
     atomic_int inside;     /* A up, L down: calls that destroy must wait for */

@@ -39,6 +39,7 @@
 
 #include "internal.h"
 
+#include <sched.h>
 #include <string.h>
 
 #define ANTP_ASLEEP ((uint64_t)1)
@@ -69,11 +70,16 @@ static inline uint64_t antp_done(pool_t *pool)
     return sum;
 }
 
-/* Work is queued, or about to be. A stale head errs towards true. */
-static inline bool antp_has_work(pool_t *pool)
+/* How much work is queued, or about to be. A stale head errs upwards. */
+static inline uint64_t antp_queued(pool_t *pool)
 {
     uint64_t head = atomic_load(&pool->head);
-    return ANTP_POSITION(atomic_load(&pool->tail)) != head; /* pairs with the claim */
+    return ANTP_POSITION(atomic_load(&pool->tail)) - head; /* pairs with the claim */
+}
+
+static inline bool antp_has_work(pool_t *pool)
+{
+    return antp_queued(pool) != 0;
 }
 
 /* How many of the `want` positions from `position` on are free. */
@@ -201,6 +207,24 @@ static inline void antp_spin_until(int64_t deadline)
 {
     while (antp_now() < deadline)
         antp_relax();
+}
+
+/* Between two looks of one that spins. Now and then it lets others run: whom it waits for
+ * may be ready on this very processor. `looks` counts from 0. */
+static inline void antp_look_pause(unsigned looks)
+{
+    if (looks % 16 == 15)
+        sched_yield();
+    else
+        antp_relax();
+}
+
+/* Nanoseconds for each step of the counter since the last call; ANTP_NEVER if none. */
+static inline int64_t antp_pace(struct antp_pace *pace, uint64_t count, int64_t now)
+{
+    int64_t spent = now - atomic_exchange_explicit(&pace->at, now, memory_order_relaxed);
+    uint64_t steps = count - atomic_exchange_explicit(&pace->count, count, memory_order_relaxed);
+    return steps == 0 ? ANTP_NEVER : spent / (int64_t)steps;
 }
 
 /* The time in which tasks in a stream fill, or leave, half of the limit. */

@@ -1,7 +1,6 @@
 /* Submitting: the short way in, and what the policies do at the limit. */
 #include "ring.h"
 
-#include <sched.h>
 #include <stdlib.h>
 
 enum { BUSY_LOOKS = 256 }; /* how often a call that may not wait looks at a cell in use */
@@ -77,18 +76,29 @@ static pool_err push_or_refuse(pool_t *pool, const struct antp_task *task)
     return POOL_ERR_OVERLOAD;
 }
 
-/* Looks for a slot for a while before blocking: the tasks may be short. */
+/* Blocking and being woken costs more than looking again, unless the limit takes long to
+ * drain: then one wake is paid for by most of it. */
+static bool worth_a_look(pool_t *pool, int64_t now)
+{
+    atomic_store_explicit(&pool->pressed, true, memory_order_relaxed);
+    int64_t each = antp_pace(&pool->room_pace, antp_done(pool), now);
+    int64_t limit = atomic_load_explicit(&pool->limit, memory_order_relaxed);
+    return pool->spin_ns > 0 && each < ANTP_SHORT_NS / limit;
+}
+
 static bool room_soon(pool_t *pool)
 {
     int64_t now = antp_now(), until = now + pool->spin_ns;
+    if (!worth_a_look(pool, now))
+        return false;
     antp_spin_until(now + antp_gather_ns(pool));
-    for (;;) {
+    for (unsigned looks = 0;; looks++) {
         uint64_t tail = atomic_load(&pool->tail);
         if ((tail & ANTP_BITS) != 0 || antp_allowed(pool, ANTP_POSITION(tail)) > 0)
             return true;
         if (atomic_load(&pool->waiting) > 0 || antp_now() >= until)
             return false;
-        antp_relax();
+        antp_look_pause(looks);
     }
 }
 
@@ -105,7 +115,7 @@ static pool_err push_or_wait(pool_t *pool, const struct antp_task *task, int64_t
             break;
         }
         case ANTP_ROOM_FULL:
-            if (pool->spin_ns > 0 && room_soon(pool))
+            if (room_soon(pool))
                 break;
             return antp_wait_for_slot(pool, task, deadline);
         case ANTP_ROOM_BUSY:

@@ -1,11 +1,8 @@
 /* A worker's life: take, run, look again, park; and the records that outlive threads. */
 #include "ring.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { STREAM = 8 }; /* tasks between two looks that make a stream */
 
 /* ---- Finishing ---------------------------------------------------------------------------- */
 
@@ -17,9 +14,7 @@ static bool admission_due(pool_t *pool)
         return false;
     if (atomic_load(&pool->aged) > 0)
         return true;
-    uint64_t head = atomic_load(&pool->head);
-    int64_t queued = (int64_t)(ANTP_POSITION(atomic_load(&pool->tail)) - head);
-    return queued <= atomic_load(&pool->limit) / 4;
+    return (int64_t)antp_queued(pool) <= atomic_load(&pool->limit) / 4;
 }
 
 void antp_attend(pool_t *pool)
@@ -74,35 +69,35 @@ static void got_task(struct antp_worker *worker)
         antp_attend(worker->pool);
 }
 
-/* Looks for work for a while before parking; one worker at a time does. If tasks have come
- * in a stream, it lets some gather first: chasing the submitter from task to task would
- * move the lines of tail and crew from core to core for each. */
+/* A system call and a context switch cost more than looking again, if the next task is to
+ * be expected soon, or submitters are held up at the limit, and tasks are short (their mean
+ * time is the mean distance times the number that run at once). */
+static bool worth_a_look(pool_t *pool, int64_t each)
+{
+    bool pressed = atomic_exchange(&pool->pressed, false);
+    int64_t at_once = (int64_t)(atomic_load(&pool->head) - antp_done(pool)) + 1;
+    return pool->spin_ns > 0 && (pressed || each < ANTP_SOON_NS) && each < ANTP_SHORT_NS / at_once;
+}
+
+/* Looks for work for a while before parking, one worker at a time. If tasks come in a
+ * stream, it lets some gather first: chasing the submitter from task to task would move
+ * the lines of tail and crew from core to core for each. */
 static bool look_again(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
-    if (pool->spin_ns == 0 || atomic_exchange(&pool->spinning, true))
+    int64_t now = antp_now(), until = now + pool->spin_ns;
+    int64_t each = antp_pace(&pool->work_pace, atomic_load(&pool->head), now);
+    if (!worth_a_look(pool, each) || atomic_exchange(&pool->spinning, true))
         return false;
     if (!worker->searching)
         antp_start_searching(worker);
-    int64_t now = antp_now(), until = now + pool->spin_ns;
-    uint64_t head = atomic_load(&pool->head);
-    if (head - worker->head_at_look >= STREAM)
+    if (each < ANTP_STREAM_NS)
         antp_spin_until(now + antp_gather_ns(pool));
-    worker->head_at_look = head;
     bool found;
-    while (!(found = antp_has_work(pool)) && antp_now() < until)
-        antp_relax();
+    for (unsigned looks = 0; !(found = antp_has_work(pool)) && antp_now() < until; looks++)
+        antp_look_pause(looks);
     atomic_store(&pool->spinning, false);
     return found;
-}
-
-/* A submitter claimed the next position and has not filled it; it may be preempted. */
-static void wait_for_publisher(unsigned *looks)
-{
-    if (++*looks % 64 == 0)
-        sched_yield();
-    else
-        antp_relax();
 }
 
 /* Since the searcher last looked, others took tasks so fast that it would only be in their
@@ -140,7 +135,7 @@ static bool next_task(struct antp_worker *worker)
             got_task(worker);
             return true;
         case ANTP_TAKE_UNPUBLISHED:
-            wait_for_publisher(&looks);
+            antp_look_pause(looks++); /* its submitter has claimed it and may be preempted */
             break;
         case ANTP_TAKE_EMPTY:
             if (!look_again(worker) && !antp_park(worker))
