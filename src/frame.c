@@ -103,17 +103,30 @@ void antp_run_inline(pool_t *pool, const struct antp_task *task)
     atomic_fetch_add(&pool->inline_now, 1);
     antp_frame_push(&run.frame, pool, -1);
     inline_task(&run, task);
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &run.cancel_state);
-    pthread_setcancelstate(run.cancel_state, NULL);
+    run.cancel_state = antp_cancel_off();
+    antp_cancel_restore(run.cancel_state);
     pthread_cleanup_push(inline_over, &run);
     if (sigsetjmp(run.frame.recover, 1) == 0) /* 1: a panic restores the signal mask */
         run.frame.task.fn(run.frame.task.arg);
     else
-        pthread_setcancelstate(run.cancel_state, NULL);
+        antp_cancel_restore(run.cancel_state);
     pthread_cleanup_pop(1);
 }
 
 /* ---- Messages ----------------------------------------------------------------------------- */
+
+static void hand_to_logger(pool_t *pool, const char *line)
+{
+    struct antp_frame frame;
+    int cancel = antp_cancel_off();
+    antp_frame_push(&frame, pool, -1);
+    if (pool->logger != NULL)
+        pool->logger(pool->logger_user, line);
+    else
+        fprintf(stderr, "antpool: %s\n", line);
+    antp_frame_pop(&frame);
+    antp_cancel_restore(cancel);
+}
 
 void antp_log(pool_t *pool, const char *format, ...)
 {
@@ -124,14 +137,7 @@ void antp_log(pool_t *pool, const char *format, ...)
     va_start(args, format);
     vsnprintf(line + at, sizeof line - at, format, args);
     va_end(args);
-    if (pool->logger == NULL) {
-        fprintf(stderr, "antpool: %s\n", line);
-        return;
-    }
-    struct antp_frame frame;
-    antp_frame_push(&frame, pool, -1);
-    pool->logger(pool->logger_user, line);
-    antp_frame_pop(&frame);
+    hand_to_logger(pool, line);
 }
 
 /* ---- Panics ------------------------------------------------------------------------------- */

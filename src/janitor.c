@@ -143,7 +143,9 @@ static void stop_thread(void)
     stop = true;
     antp_cond_signal(&changed);
     antp_unlock(&lock);
+    int cancel = antp_cancel_off();
     pthread_join(thread, NULL);
+    antp_cancel_restore(cancel);
     antp_cond_fini(&changed);
     free(heap);
     heap = NULL;

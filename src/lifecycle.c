@@ -13,8 +13,8 @@ void antp_wake_enders_locked(pool_t *pool)
 /* Under the lock, so that destroy frees nothing before the caller's unlock. */
 void antp_exit_locked(pool_t *pool)
 {
-    if (atomic_fetch_sub(&pool->inside, 1) == 1)
-        antp_wake_enders_locked(pool);
+    atomic_fetch_sub(&pool->inside, 1);
+    antp_wake_enders_locked(pool);
 }
 
 void antp_exit(pool_t *pool)
@@ -64,6 +64,7 @@ static pool_err wait_until(pool_t *pool, int64_t deadline)
     pool_err err = antp_sleeper_init(&me);
     if (err != POOL_OK)
         return err;
+    int cancel = antp_cancel_off();
     antp_enter(pool);
     antp_lock(&pool->lock);
     antp_list_append(&pool->quieters, &me.link);
@@ -75,6 +76,7 @@ static pool_err wait_until(pool_t *pool, int64_t deadline)
     antp_exit_locked(pool);
     antp_unlock(&pool->lock);
     antp_sleeper_fini(&me);
+    antp_cancel_restore(cancel);
     return err;
 }
 
@@ -164,12 +166,14 @@ static pool_err wait_for_end_locked(pool_t *pool, struct antp_sleeper *me, int i
 
 pool_err antp_end(pool_t *pool, struct antp_sleeper *me, int inside, int64_t deadline)
 {
+    int cancel = antp_cancel_off();
     antp_enter(pool);
     close_pool(pool);
     antp_lock(&pool->lock);
     pool_err err = wait_for_end_locked(pool, me, inside, deadline);
     antp_exit_locked(pool);
     antp_unlock(&pool->lock);
+    antp_cancel_restore(cancel);
     return err;
 }
 

@@ -163,10 +163,12 @@ bool antp_discard_one(pool_t *pool, pool_discard_fn handler, void *user)
         sched_yield(); /* its submitter has claimed and is about to publish */
     if (take == ANTP_TAKE_OK) {
         antp_finished(pool, &pool->stripes[0].done, 1);
+        int cancel = antp_cancel_off();
         antp_frame_push(&frame, pool, -1);
         if (handler != NULL)
             handler(user, task.fn, task.arg);
         antp_frame_pop(&frame);
+        antp_cancel_restore(cancel);
     }
     antp_exit(pool);
     return take == ANTP_TAKE_OK;

@@ -48,6 +48,19 @@ void antp_unlock(pthread_mutex_t *mutex)
     must(pthread_mutex_unlock(mutex), "unlock");
 }
 
+/* Waits, joins and prints are cancellation points; the calls of the library are not. */
+int antp_cancel_off(void)
+{
+    int before;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    return before;
+}
+
+void antp_cancel_restore(int before)
+{
+    pthread_setcancelstate(before, NULL);
+}
+
 int antp_cond_init(pthread_cond_t *cond)
 {
     pthread_condattr_t attr;

@@ -181,6 +181,7 @@ pool_err antp_wait_for_slot(pool_t *pool, const struct antp_task *task, int64_t 
     pool_err err = antp_sleeper_init(&me.sleeper);
     if (err != POOL_OK)
         return err;
+    int cancel = antp_cancel_off();
     antp_enter(pool);
     antp_lock(&pool->lock);
     if (atomic_load(&pool->tail) & ANTP_CLOSED) /* rule 5: release sets it, then empties the list */
@@ -190,5 +191,6 @@ pool_err antp_wait_for_slot(pool_t *pool, const struct antp_task *task, int64_t 
     antp_exit_locked(pool);
     antp_unlock(&pool->lock);
     antp_sleeper_fini(&me.sleeper);
+    antp_cancel_restore(cancel);
     return me.answer;
 }
