@@ -5,14 +5,16 @@
  *                [--rounds R] [--spin-us P] [--prestart]
  *
  * Prints one line: the median rate of R rounds with the lowest and the highest, the
- * threads that the pool started, and for sleeping tasks the share of the ideal rate
- * (cap / sleep). Every round checks that each task ran exactly once.
+ * threads that the pool started in a round, and for sleeping tasks the share of the ideal
+ * rate (cap / sleep), beside that of as many bare threads that only sleep, in rounds that
+ * alternate. Every round checks that each task ran exactly once.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +36,7 @@ struct submitter {
 };
 
 static unsigned char *ran; /* one byte a task: exactly one writer each */
-static atomic_int started, running, peak;
+static atomic_int started;
 static int sleep_us;
 
 static double now(void)
@@ -60,15 +62,7 @@ static void sleeping_task(void *arg)
 static void on_start(void *unused)
 {
     (void)unused;
-    int n = atomic_fetch_add(&running, 1) + 1;
     atomic_fetch_add(&started, 1);
-    for (int p = atomic_load(&peak); n > p && !atomic_compare_exchange_weak(&peak, &p, n);) {}
-}
-
-static void on_exit_(void *unused)
-{
-    (void)unused;
-    atomic_fetch_sub(&running, 1);
 }
 
 static void die(const char *what, pool_err err)
@@ -121,7 +115,7 @@ static double one_round(const struct setup *setup)
     pool_err err = pool_new_with(&pool, setup->cap, pool_with_queue(setup->queue),
                                  pool_with_prestart(setup->prestart ? setup->cap : 0),
                                  pool_with_spin_us(setup->spin_us),
-                                 pool_with_thread_hooks(on_start, on_exit_, NULL));
+                                 pool_with_thread_hooks(on_start, NULL, NULL));
     if (err != POOL_OK)
         die("pool_new", err);
     double begin = now();
@@ -133,25 +127,66 @@ static double one_round(const struct setup *setup)
     return setup->tasks / seconds;
 }
 
+/* The same sleeps without any pool: cap threads that do nothing else. What the machine
+ * itself allows at the moment, to hold the pool's share of the ideal against. */
+static void *sleep_share(void *arg)
+{
+    const struct setup *setup = arg;
+    unsigned char unused = 0;
+    for (int i = 0; i < setup->tasks / setup->cap; i++)
+        sleeping_task(&unused);
+    return NULL;
+}
+
+static double bare_round(struct setup *setup)
+{
+    pthread_attr_t attr;
+    pthread_t *threads = malloc((size_t)setup->cap * sizeof *threads);
+    if (threads == NULL || pthread_attr_init(&attr) != 0)
+        die("malloc", POOL_ERR_NO_MEMORY);
+    pthread_attr_setstacksize(&attr, POOL_STACK_DEFAULT);
+    double begin = now();
+    for (int i = 0; i < setup->cap; i++)
+        if (pthread_create(&threads[i], &attr, sleep_share, setup) != 0)
+            die("pthread_create", POOL_ERR_NO_THREAD);
+    for (int i = 0; i < setup->cap; i++)
+        pthread_join(threads[i], NULL);
+    double seconds = now() - begin;
+    pthread_attr_destroy(&attr);
+    free(threads);
+    return setup->tasks / setup->cap * setup->cap / seconds;
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static void run(const struct setup *setup)
+static double median(double *rate, int n)
 {
-    double rate[ROUNDS_MAX];
-    for (int i = 0; i < setup->rounds; i++)
+    qsort(rate, (size_t)n, sizeof *rate, by_value);
+    return rate[n / 2];
+}
+
+static void run(struct setup *setup)
+{
+    double rate[ROUNDS_MAX], bare[ROUNDS_MAX];
+    bool sleeps = setup->sleep_us > 0 && setup->cap > 0;
+    for (int i = 0; i < setup->rounds; i++) {
         rate[i] = one_round(setup);
-    qsort(rate, (size_t)setup->rounds, sizeof *rate, by_value);
-    double median = rate[setup->rounds / 2];
-    printf("cap %6d  queue %5d  submitters %2d  sleep %5d us  %10.0f tasks/s  (%.0f .. %.0f)  threads %d",
-           setup->cap, setup->queue, setup->submitters, setup->sleep_us, median, rate[0],
-           rate[setup->rounds - 1], atomic_load(&peak));
-    if (setup->sleep_us > 0 && setup->cap > 0)
-        printf("  ideal %.3f", median / (setup->cap / (setup->sleep_us / 1e6)));
-    printf("  created %.1f a round\n", (double)atomic_load(&started) / setup->rounds);
+        bare[i] = sleeps ? bare_round(setup) : 0;
+    }
+    double mid = median(rate, setup->rounds);
+    printf("cap %5d  queue %4d  submitters %d  %9.0f tasks/s (%.0f .. %.0f)  %.1f threads",
+           setup->cap, setup->queue, setup->submitters, mid, rate[0], rate[setup->rounds - 1],
+           (double)atomic_load(&started) / setup->rounds);
+    if (sleeps) {
+        double ideal = setup->cap / (setup->sleep_us / 1e6);
+        printf("  sleep %d us%s: %.3f of the ideal, bare threads %.3f", setup->sleep_us,
+               setup->prestart ? ", prestarted" : "", mid / ideal, median(bare, setup->rounds) / ideal);
+    }
+    printf("\n");
 }
 
 static int number(const char *name, const char *text, int least, int most)

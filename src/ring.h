@@ -82,6 +82,11 @@ static inline bool antp_has_work(pool_t *pool)
     return antp_queued(pool) != 0;
 }
 
+static inline bool antp_queue_low(pool_t *pool)
+{
+    return (int64_t)antp_queued(pool) <= atomic_load(&pool->limit) / 4;
+}
+
 /* How many of the `want` positions from `position` on are free. */
 static inline uint64_t antp_free_cells(pool_t *pool, uint64_t position, uint64_t want)
 {

@@ -7,7 +7,8 @@
  * context switch per task, and while tasks are queued no worker lacks work. So workers
  * admit, as many as there is room for, when the queue has run low (a quarter of the limit)
  * or when somebody has waited ANTP_AGE_NS. It is the waiter itself that times this: it
- * wakes once, marks itself aged, and from then on any free slot goes to the oldest.
+ * wakes once, marks itself aged, and from then on any free slot goes to the oldest. (One
+ * that joins while the queue is low anyway is aged at once.)
  *
  * Nobody is stranded: a waiter counts itself in pool->waiting, then looks for room; a
  * worker counts its task as done, then looks at pool->waiting (both seq_cst). Where the
@@ -170,6 +171,8 @@ static void wait_locked(pool_t *pool, struct antp_waiter *me, int64_t deadline)
     }
     if (me->stuck)
         antp_break_deadlock_locked(pool);
+    if (antp_queue_low(pool))
+        grow_old_locked(pool, me); /* each slot that comes free is its own, no need to time it */
     do
         doze_locked(pool, me, room, deadline);
     while (!me->sleeper.woken && !admitted_locked(pool, me, &room));

@@ -12,9 +12,7 @@ static bool admission_due(pool_t *pool)
 {
     if (atomic_load(&pool->waiting) == 0) /* pairs with the add in waiters.c */
         return false;
-    if (atomic_load(&pool->aged) > 0)
-        return true;
-    return (int64_t)antp_queued(pool) <= atomic_load(&pool->limit) / 4;
+    return atomic_load(&pool->aged) > 0 || antp_queue_low(pool);
 }
 
 void antp_attend(pool_t *pool)
