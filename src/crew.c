@@ -29,20 +29,19 @@
  */
 #include "ring.h"
 
-/* `tokens`: how many there may be after one more is taken. */
-static bool may_be_woken(pool_t *pool, uint64_t crew, unsigned tokens, bool may_start)
+static bool may_be_woken(pool_t *pool, uint64_t crew, bool may_start)
 {
-    return antp_searching(crew) < tokens &&
+    return antp_searching(crew) == 0 &&
            (antp_idle(crew) > 0 || (may_start && antp_workers(crew) < atomic_load(&pool->worker_cap)));
 }
 
 /* ---- Tokens ----------------------------------------------------------------------------- */
 
-static bool take_token(pool_t *pool, unsigned tokens, bool may_start)
+static bool take_token(pool_t *pool, bool may_start)
 {
     uint64_t crew = atomic_load(&pool->crew); /* pairs with the add in antp_park */
     do
-        if (!may_be_woken(pool, crew, tokens, may_start))
+        if (!may_be_woken(pool, crew, may_start))
             return false;
     while (!atomic_compare_exchange_weak(&pool->crew, &crew, crew + ANTP_SEARCHING));
     return true;
@@ -58,7 +57,7 @@ static void begin_search(struct antp_worker *worker)
 
 void antp_start_searching(struct antp_worker *worker)
 {
-    if (take_token(worker->pool, 1, true))
+    if (take_token(worker->pool, true))
         begin_search(worker);
 }
 
@@ -186,10 +185,10 @@ static bool pass_token(pool_t *pool, bool *may_start)
     return err == POOL_OK;
 }
 
-static void wake(pool_t *pool, unsigned tokens)
+void antp_wake(pool_t *pool)
 {
     bool may_start = true;
-    while (take_token(pool, tokens, may_start)) {
+    while (take_token(pool, may_start)) {
         if (pass_token(pool, &may_start))
             return;
         atomic_fetch_sub(&pool->crew, ANTP_SEARCHING);
@@ -198,21 +197,12 @@ static void wake(pool_t *pool, unsigned tokens)
     }
 }
 
-void antp_wake(pool_t *pool)
-{
-    wake(pool, 1);
-}
-
-/* Rule 4. Tasks do not flow, or it would be napping; so each further worker is worth its
- * start, and several in a row bring a burst of long tasks under way faster than one that
- * starts the next. */
 void antp_stop_searching(struct antp_worker *worker)
 {
-    pool_t *pool = worker->pool;
     worker->searching = false;
-    atomic_fetch_sub(&pool->crew, ANTP_SEARCHING);
-    for (unsigned tokens = 1; tokens <= ANTP_BURST && antp_queued(pool) >= tokens; tokens++)
-        wake(pool, tokens);
+    atomic_fetch_sub(&worker->pool->crew, ANTP_SEARCHING);
+    if (antp_has_work(worker->pool)) /* rule 4 */
+        antp_wake(worker->pool);
 }
 
 /* ---- Leaving ------------------------------------------------------------------------------ */

@@ -62,9 +62,6 @@
 #define ANTP_APART 128 /* two cache lines: adjacent ones are prefetched in pairs */
 #define ANTP_STRIPES_MAX 16
 #define ANTP_NEVER INT64_MAX
-#ifndef ANTP_BURST
-#define ANTP_BURST 2 /* workers that a searcher which found work wakes or starts */
-#endif
 #define ANTP_SPIN_NS 50000  /* how long a worker or a submitter looks again before it sleeps … */
 #define ANTP_SOON_NS 10000  /* … where the next task is to be expected within this, … */
 #define ANTP_GATHER_NS 2000 /* how long a stream may gather, or drain, before one looks */
