@@ -46,11 +46,22 @@ static inline enum antp_room push(pool_t *pool, const struct antp_task *task)
     return ANTP_ROOM;
 }
 
+/* The same, and makes a worker if none is alive; ANTP_ROOM_ASLEEP: that failed, see *err. */
+static enum antp_room push_awake(pool_t *pool, const struct antp_task *task, pool_err *err)
+{
+    for (;;) {
+        enum antp_room room = push(pool, task);
+        if (room != ANTP_ROOM_ASLEEP || (*err = antp_awaken(pool)) != POOL_OK)
+            return room;
+    }
+}
+
 /* ---- At the limit ------------------------------------------------------------------------- */
 
 /* Without waiting: nobody overtakes, so those who wait go first. */
 static pool_err push_or_refuse(pool_t *pool, const struct antp_task *task)
 {
+    pool_err err = POOL_OK;
     for (int look = 0; look < BUSY_LOOKS; look++) {
         if (atomic_load(&pool->waiting) > 0) {
             antp_enter(pool);
@@ -59,16 +70,11 @@ static pool_err push_or_refuse(pool_t *pool, const struct antp_task *task)
             if (atomic_load(&pool->waiting) > 0)
                 return POOL_ERR_OVERLOAD;
         }
-        switch (push(pool, task)) {
+        switch (push_awake(pool, task, &err)) {
         case ANTP_ROOM: return POOL_OK;
         case ANTP_ROOM_FULL: return POOL_ERR_OVERLOAD;
         case ANTP_ROOM_CLOSED: return POOL_ERR_CLOSED;
-        case ANTP_ROOM_ASLEEP: {
-            pool_err err = antp_awaken(pool);
-            if (err != POOL_OK)
-                return err;
-            break;
-        }
+        case ANTP_ROOM_ASLEEP: return err;
         case ANTP_ROOM_BUSY:
         case ANTP_ROOM_WAITED: antp_relax();
         }
@@ -104,16 +110,12 @@ static bool room_soon(pool_t *pool)
 
 static pool_err push_or_wait(pool_t *pool, const struct antp_task *task, int64_t deadline)
 {
+    pool_err err = POOL_OK;
     for (;;)
-        switch (push(pool, task)) {
+        switch (push_awake(pool, task, &err)) {
         case ANTP_ROOM: return POOL_OK;
         case ANTP_ROOM_CLOSED: return POOL_ERR_CLOSED;
-        case ANTP_ROOM_ASLEEP: {
-            pool_err err = antp_awaken(pool);
-            if (err != POOL_OK)
-                return err;
-            break;
-        }
+        case ANTP_ROOM_ASLEEP: return err;
         case ANTP_ROOM_FULL:
             if (room_soon(pool))
                 break;
