@@ -47,18 +47,10 @@ static bool take_token(pool_t *pool, bool may_start)
     return true;
 }
 
-/* The worker has the token from now on. Before it is handed one, or by itself. */
-static void begin_search(struct antp_worker *worker)
-{
-    worker->searching = true;
-    worker->looked_at = antp_now();
-    worker->head_then = atomic_load(&worker->pool->head);
-}
-
 void antp_start_searching(struct antp_worker *worker)
 {
     if (take_token(worker->pool, true))
-        begin_search(worker);
+        antp_begin_search(worker);
 }
 
 /* ---- Starting workers ------------------------------------------------------------------- */
@@ -72,7 +64,7 @@ static pool_err start_locked(pool_t *pool, bool searching)
     worker->over = false;
     worker->searching = false;
     if (searching)
-        begin_search(worker);
+        antp_begin_search(worker);
     worker->order = ANTP_STAY;
     pool_err err = antp_thread_start(worker, antp_worker_main);
     if (err != POOL_OK) {
@@ -148,24 +140,11 @@ bool antp_add_worker_locked(pool_t *pool)
 
 /* ---- Waking ------------------------------------------------------------------------------- */
 
-/* The newest idle worker gets the token and is taken off the stack; NULL: nobody is idle. */
-static struct antp_worker *call_idle_locked(pool_t *pool)
-{
-    if (antp_list_empty(&pool->idle))
-        return NULL;
-    struct antp_worker *worker = antp_worker_of(pool->idle.prev);
-    antp_list_remove(&worker->link);
-    atomic_fetch_sub(&pool->crew, ANTP_IDLE);
-    worker->order = ANTP_SEARCH;
-    begin_search(worker);
-    return worker;
-}
-
 /* Gives the caller's token to a worker; false: there is none to be had. */
 static bool pass_token(pool_t *pool, bool *may_start)
 {
     antp_lock(&pool->lock);
-    struct antp_worker *worker = call_idle_locked(pool);
+    struct antp_worker *worker = antp_call_idle_locked(pool);
     if (worker != NULL) {
         antp_unlock(&pool->lock);
         antp_cond_signal(&worker->wake); /* after the unlock: its record outlives the thread */
@@ -207,64 +186,20 @@ void antp_stop_searching(struct antp_worker *worker)
 
 /* ---- Leaving ------------------------------------------------------------------------------ */
 
-static void note_surplus_locked(pool_t *pool)
-{
-    atomic_store(&pool->surplus,
-                 antp_workers(atomic_load(&pool->crew)) > atomic_load(&pool->worker_cap));
-}
-
-static bool closed_and_drained(pool_t *pool)
-{
-    return (atomic_load(&pool->tail) & ANTP_CLOSED) != 0 && !antp_has_work(pool);
-}
-
-static void take_out_locked(pool_t *pool, uint64_t what)
-{
-    uint64_t crew = atomic_fetch_sub(&pool->crew, what) - what;
-    if (antp_workers(crew) == 0)
-        atomic_fetch_or(&pool->tail, ANTP_ASLEEP); /* closed and drained, or set already */
-    note_surplus_locked(pool);
-}
-
 /* For a worker that is not idle; the caller looks for work left behind (rule 4). */
 static void leave_locked(struct antp_worker *worker)
 {
-    take_out_locked(worker->pool, ANTP_WORKER + (worker->searching ? ANTP_SEARCHING : 0));
+    antp_take_out_locked(worker->pool, ANTP_WORKER + (worker->searching ? ANTP_SEARCHING : 0));
     worker->searching = false;
     worker->left = true;
     antp_break_deadlock_locked(worker->pool);
-}
-
-/* From the stack and from the crew in one step: it cannot be handed work any more. */
-static void retire_idle_locked(struct antp_worker *worker)
-{
-    antp_list_remove(&worker->link);
-    take_out_locked(worker->pool, ANTP_IDLE + ANTP_WORKER);
-    worker->left = true;
-    worker->order = ANTP_LEAVE;
-    antp_cond_signal(&worker->wake);
-}
-
-void antp_dismiss_locked(pool_t *pool)
-{
-    if (!closed_and_drained(pool))
-        return;
-    while (!antp_list_empty(&pool->idle))
-        retire_idle_locked(antp_worker_of(pool->idle.next));
-}
-
-void antp_trim_locked(pool_t *pool)
-{
-    note_surplus_locked(pool);
-    while (atomic_load(&pool->surplus) && !antp_list_empty(&pool->idle))
-        retire_idle_locked(antp_worker_of(pool->idle.next));
 }
 
 bool antp_leave_if_surplus(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
     antp_lock(&pool->lock);
-    note_surplus_locked(pool);
+    antp_note_surplus_locked(pool);
     if (atomic_load(&pool->surplus))
         leave_locked(worker);
     antp_unlock(&pool->lock);
@@ -273,16 +208,10 @@ bool antp_leave_if_surplus(struct antp_worker *worker)
     return worker->left;
 }
 
-static bool fall_asleep_locked(pool_t *pool)
-{
-    uint64_t quiet = ANTP_TAIL(atomic_load(&pool->head));
-    return atomic_compare_exchange_strong(&pool->tail, &quiet, quiet | ANTP_ASLEEP);
-}
-
 /* The last worker may leave if nobody needs it or another takes its place. */
 static bool last_may_leave_locked(pool_t *pool)
 {
-    return closed_and_drained(pool) || fall_asleep_locked(pool) ||
+    return antp_closed_and_drained(pool) || antp_fall_asleep_locked(pool) ||
            start_searcher_locked(pool) == POOL_OK;
 }
 
@@ -299,30 +228,6 @@ bool antp_lose_worker(struct antp_worker *worker)
     if (worker->left && antp_has_work(pool)) /* rule 4 */
         antp_wake(pool);
     return worker->left;
-}
-
-/* Rule 6 for expiry: false when the last worker is about to be needed. */
-static bool expire_one_locked(pool_t *pool)
-{
-    if (antp_workers(atomic_load(&pool->crew)) == 1 && !fall_asleep_locked(pool))
-        return false;
-    retire_idle_locked(antp_worker_of(pool->idle.next));
-    return true;
-}
-
-int64_t antp_expire_locked(pool_t *pool, int64_t now)
-{
-    int64_t earliest = antp_add(now, pool->expiry_ns / 2);
-    while ((int)antp_idle(atomic_load(&pool->crew)) > pool->min_idle &&
-           !(atomic_load(&pool->tail) & ANTP_CLOSED)) {
-        int64_t due = antp_add(antp_worker_of(pool->idle.next)->parked_at, pool->expiry_ns);
-        if (due > now)
-            return due > earliest ? due : earliest;
-        if (!expire_one_locked(pool))
-            return earliest;
-    }
-    pool->armed = false;
-    return ANTP_NEVER;
 }
 
 /* ---- Parking ------------------------------------------------------------------------------ */
@@ -366,7 +271,7 @@ static bool sees_work_locked(struct antp_worker *worker)
         return false;
     antp_list_remove(&worker->link);
     atomic_fetch_add(&pool->crew, ANTP_SEARCHING - ANTP_IDLE);
-    begin_search(worker);
+    antp_begin_search(worker);
     return true;
 }
 
@@ -414,7 +319,7 @@ bool antp_park(struct antp_worker *worker)
     pool_t *pool = worker->pool;
     antp_lock(&pool->lock);
     lay_napper_down_locked(pool);
-    if (closed_and_drained(pool)) {
+    if (antp_closed_and_drained(pool)) {
         leave_locked(worker);
         antp_dismiss_locked(pool);
     } else if (!sees_work_locked(worker)) {

@@ -329,10 +329,19 @@ bool antp_park(struct antp_worker *);            /* false: it has left */
 bool antp_nap(struct antp_worker *);             /* false: another naps; it may have left */
 bool antp_leave_if_surplus(struct antp_worker *);
 bool antp_lose_worker(struct antp_worker *);     /* by pthread_exit; false: it must stay and drain */
+pool_err antp_prestart_locked(pool_t *, int n);
+
+/* ---- idle.c: the stack of parked workers ---------------------------------------------- */
+
+void antp_begin_search(struct antp_worker *);    /* it has a token from now on */
+struct antp_worker *antp_call_idle_locked(pool_t *); /* the newest, with a token; or NULL */
+void antp_take_out_locked(pool_t *, uint64_t what);  /* from the crew */
+void antp_note_surplus_locked(pool_t *);
+bool antp_fall_asleep_locked(pool_t *);          /* rule 6; false: a task was claimed */
+bool antp_closed_and_drained(pool_t *);
 void antp_dismiss_locked(pool_t *);              /* closed and drained: the idle leave */
 void antp_trim_locked(pool_t *);                 /* the cap went down: surplus leaves */
 int64_t antp_expire_locked(pool_t *, int64_t now); /* returns when to look again, or ANTP_NEVER */
-pool_err antp_prestart_locked(pool_t *, int n);
 
 /* ---- thread.c: making, naming and joining threads ------------------------------------- */
 
