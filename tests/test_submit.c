@@ -239,6 +239,22 @@ static void test_idle_worker_is_reused_in_a_preallocated_pool(void **state)
                    &runs, &threads);
 }
 
+/* Not one wake-up is forgotten: each task finds the only worker asleep. */
+static void test_sleeping_worker_wakes_for_every_task(void **state)
+{
+    (void)state;
+    atomic_int runs = 0;
+    int n = scaled(3000);
+    pool_t *pool = make_pool_with(1, pool_with_spin_us(-1), pool_with_expiry_ms(POOL_FOREVER));
+    for (int i = 0; i < n; i++) {
+        assert_ok(pool_submit(pool, count_task, &runs));
+        assert_ok(pool_wait_timeout(pool, PATIENCE_MS));
+        assert_true(eventually_equals(pool_idle, pool, 1));
+    }
+    assert_ok(pool_destroy(pool));
+    assert_int_equal(runs, n);
+}
+
 /* ---- The bound function ---- */
 
 static void test_invoke_runs_the_bound_function(void **state)
@@ -364,6 +380,7 @@ int main(void)
         checked(test_invoke_waits_for_a_worker_of_a_preallocated_pool),
         checked(test_idle_worker_is_reused),
         checked(test_idle_worker_is_reused_in_a_preallocated_pool),
+        checked(test_sleeping_worker_wakes_for_every_task),
         checked(test_invoke_runs_the_bound_function),
         checked(test_pool_with_a_bound_function_takes_other_tasks_too),
         checked(test_invoke_blocks_when_full),

@@ -1,0 +1,181 @@
+/*
+ * pool_wait: is_quiet, antp_tell_quiet and the end of tasks (rule 7 of the design).
+ *
+ * Promise: pool_wait returns only if there was an instant since it was called at which
+ * nothing was queued or running (a caller-runs task is running too), and it does return if
+ * the pool becomes quiet and stays so. Tasks are counted in two stripes, which cannot be
+ * read at one instant.
+ *
+ * Relied on (seq_cst): done + 1 before the loads of quiet, head and tail in
+ * antp_finished(); the add to quiet before the sums of is_quiet; in is_quiet done, then
+ * inline_now, then tail; inline_now - 1 before the load of quiet.
+ *
+ *   EACH     tasks of the submitter
+ *   INLINE   caller-runs tasks, one after the other
+ */
+#ifndef EACH
+#define EACH 3
+#endif
+#ifndef INLINE
+#define INLINE 2
+#endif
+#define STRIPES 2
+
+byte tail, head;
+byte done[STRIPES];
+byte inline_now;
+byte quiet;
+bit lock;
+bool woken, asleep;
+
+/* Ghosts: how much is queued or running, and whether the waiter has lived to see none. */
+byte busy;
+bool calm, called, returned;
+
+#define NOTE_CALM if :: busy == 0 && called -> calm = true :: else fi
+
+/* is_quiet: yes, by whoever holds the lock */
+inline is_quiet()
+{
+#ifdef TAIL_BEFORE_DONE
+    t = tail;
+    sum = done[0];
+    sum = sum + done[1];
+    none = (inline_now == 0);
+    atomic { yes = (t == sum && none); t = 0; sum = 0; none = false }
+#elif defined(INLINE_BEFORE_DONE)
+    none = (inline_now == 0);
+    sum = done[0];
+    sum = sum + done[1];
+    atomic { yes = (tail == sum && none); sum = 0; none = false }
+#elif defined(INLINE_AFTER_TAIL)
+    sum = done[0];
+    sum = sum + done[1];
+    t = tail;
+    atomic { none = (inline_now == 0); yes = (t == sum && none); t = 0; sum = 0; none = false }
+#else
+    sum = done[0];
+    sum = sum + done[1];
+    none = (inline_now == 0);
+    atomic { yes = (tail == sum && none); sum = 0; none = false }
+#endif
+}
+
+inline tell_quiet()
+{
+    atomic { lock == 0 -> lock = 1 }
+    is_quiet();
+    atomic {
+        if
+        :: yes && asleep -> woken = true
+        :: else
+        fi;
+        yes = false;
+        lock = 0
+    }
+}
+
+proctype submitter()
+{
+    byte n;
+    do
+    :: n < EACH -> atomic { tail++; busy++; n++ }
+    :: else -> break
+    od
+}
+
+proctype inliner()
+{
+    byte n, sum, t;
+    bool none, yes;
+    do
+    :: n < INLINE ->
+        atomic { inline_now++; busy++ }
+#ifdef QUIET_BEFORE_INLINE_ENDS
+        yes = (quiet > 0);
+        atomic { inline_now--; busy--; NOTE_CALM }
+        if
+        :: yes -> tell_quiet()
+        :: else
+        fi;
+#else
+        atomic { inline_now--; busy--; NOTE_CALM }
+        if
+        :: quiet > 0 -> tell_quiet()
+        :: quiet == 0
+        fi;
+#endif
+        n++
+    :: else -> break
+    od
+}
+
+proctype worker(byte me)
+{
+    byte sum, t;
+    bool none, yes;
+end_idle:
+    do
+    :: atomic { head < tail -> head++ }
+#ifdef QUIET_BEFORE_DONE
+        yes = (quiet > 0);
+        atomic { done[me]++; busy--; NOTE_CALM }
+        if
+        :: yes && head == tail -> tell_quiet()
+        :: else -> yes = false
+        fi
+#else
+        atomic { done[me]++; busy--; NOTE_CALM }
+        if
+        :: quiet > 0 ->
+#ifdef TELLS_IF_QUEUED
+            if
+            :: head != tail -> tell_quiet()
+            :: head == tail
+            fi
+#else
+            if
+            :: head == tail -> tell_quiet()
+            :: head != tail
+            fi
+#endif
+        :: quiet == 0
+        fi
+#endif
+    od
+}
+
+proctype waiter()
+{
+    byte sum, t;
+    bool none, yes;
+    atomic { lock == 0 -> lock = 1; called = true; asleep = true; NOTE_CALM }
+#ifdef LOOKS_BEFORE_JOINING
+    is_quiet();
+    quiet++;
+#else
+    quiet++;
+    is_quiet();
+#endif
+    if
+    :: yes
+    :: else ->
+        lock = 0;
+        atomic { woken && lock == 0 -> lock = 1 }
+    fi;
+    assert(calm);
+    atomic { quiet--; asleep = false; yes = false; lock = 0 }
+    returned = true
+}
+
+init
+{
+    atomic {
+        run worker(0);
+        run worker(1);
+        run submitter();
+        run inliner();
+        run waiter()
+    }
+    returned
+}
