@@ -73,7 +73,8 @@ static void got_task(struct antp_worker *worker)
 static bool worth_a_look(pool_t *pool, int64_t each)
 {
     bool pressed = atomic_exchange(&pool->pressed, false);
-    int64_t at_once = (int64_t)(atomic_load(&pool->head) - antp_done(pool)) + 1;
+    uint64_t done = antp_done(pool); /* before head, which is never below it */
+    int64_t at_once = (int64_t)(atomic_load(&pool->head) - done) + 1;
     return pool->spin_ns > 0 && (pressed || each < ANTP_SOON_NS) && each < ANTP_SHORT_NS / at_once;
 }
 

@@ -26,8 +26,8 @@
 #define UNDER_ASAN 0
 #endif
 
-/* How often a race is provoked: a tenth of it where every step is ten times slower. */
-#define ROUNDS(plain) (UNDER_TSAN || UNDER_ASAN ? (plain) / 10 + 1 : (plain))
+/* How often a race is provoked: a third of it where every step is several times slower. */
+#define ROUNDS(plain) (UNDER_TSAN || UNDER_ASAN ? (plain) / 3 + 1 : (plain))
 
 #define assert_ok(call) assert_int_equal((call), POOL_OK)
 

@@ -81,13 +81,32 @@ typedef struct lonely {
     bool lost;
 } lonely_t;
 
+/* Without a pause at first: what it aims at is over within a microsecond. */
+static bool reaches_soon(atomic_int *counter, int value)
+{
+    for (int i = 0; i < 5000; i++)
+        if (atomic_load(counter) == value)
+            return true;
+    return reaches(counter, value);
+}
+
+/* So many steps on from the end of the last task, a few nanoseconds each, the worker looks
+ * for more, goes to sleep, or sleeps; each round aims a little later. */
+static void aim(int round)
+{
+    if (round % 16 == 0)
+        linger_us(round / 16 % 20);
+    for (volatile int step = round % 700; step > 0; step--)
+        ;
+}
+
 static void *submit_one_by_one(void *arg)
 {
     lonely_t *l = arg;
     atomic_int ran = 0;
     for (int i = 1; i <= l->rounds && !l->lost; i++) {
-        linger_us(i % 20); /* while the worker searches, goes to sleep, or sleeps */
-        l->lost = pool_submit(l->pool, count_task, &ran) != POOL_OK || !reaches(&ran, i);
+        aim(i);
+        l->lost = pool_submit(l->pool, count_task, &ran) != POOL_OK || !reaches_soon(&ran, i);
     }
     return NULL;
 }
@@ -99,7 +118,7 @@ static void every_single_submit_runs(int cap, int submitters, pool_option_t spin
     lonely_t lonely[3];
     pthread_t threads[3];
     for (int i = 0; i < submitters; i++) {
-        lonely[i] = (lonely_t){pool, ROUNDS(4000) / submitters, false};
+        lonely[i] = (lonely_t){pool, ROUNDS(20000) / submitters, false};
         threads[i] = thread_start(submit_one_by_one, &lonely[i]);
     }
     for (int i = 0; i < submitters; i++) {

@@ -10,11 +10,14 @@
  * before the publish, which whoever takes the task synchronises with.
  *
  *   CAP, SUBMITTERS
+ *   MANY          pool_submit_many of two tasks that do not fit at once; destroy may begin
+ *                 when the first has run
  *   RELEASE       pool_release by somebody, at any time
  *   RELEASE_NOW   pool_release_now likewise
  *   RELEASE_WAIT  pool_release_timeout, without end, likewise; once it has returned no
  *                 thread is left and none is made
- *   DISCARD       somebody under POOL_DISCARD_OLDEST is about to take out the oldest task
+ *   DISCARD       somebody under POOL_DISCARD_OLDEST takes out the oldest task, hands it to
+ *                 the handler and then tries again to push its own
  *   BLOCKED       somebody blocks at the limit (and is let in by nobody)
  *   LONG_CALL     a call counted as inside that ends late: a caller-runs task, say
  */
@@ -24,7 +27,12 @@
 #ifndef SUBMITTERS
 #define SUBMITTERS 2
 #endif
-#define TASKS SUBMITTERS
+#ifdef MANY
+#define EACH 2
+#else
+#define EACH 1
+#endif
+#define TASKS (SUBMITTERS * EACH)
 #define WORKERS (CAP + 2) /* a late wake may start one more than are needed */
 
 bool freed;
@@ -145,38 +153,50 @@ inline dismiss()
 
 /* ---- Submitting ---- */
 
+/* With MANY two tasks, one after the other; else one. */
 proctype submitter()
 {
     LOCALS;
-    byte p;
+    byte p, n;
     bool want;
-    if
-    :: atomic { closed -> TOUCH; CALL_BEGUN } goto out
-    :: atomic { !closed -> TOUCH; p = tail; tail++ }
-    fi;
-    atomic { want = MAY_BE_WOKEN(true); TOUCH }
-#ifndef INSIDE_AFTER_PUBLISH
-    if
-    :: want -> atomic { TOUCH; inside++ }
-    :: else
-    fi;
+#if defined(MANY) && !defined(MANY_UNCOUNTED)
+    atomic { TOUCH; inside++ }
 #endif
-    atomic { TOUCH; filled[p] = true }
+    do
+    :: n < EACH ->
+        if
+        :: atomic { closed -> TOUCH; CALL_BEGUN } break
+        :: atomic { !closed -> TOUCH; p = tail; tail++ }
+        fi;
+        atomic { want = MAY_BE_WOKEN(true); TOUCH }
+#ifndef INSIDE_AFTER_PUBLISH
+        if
+        :: want -> atomic { TOUCH; inside++ }
+        :: else
+        fi;
+#endif
+        atomic { TOUCH; filled[p] = true }
 #ifdef CREW_AFTER_PUBLISH
-    atomic { want = MAY_BE_WOKEN(true); TOUCH }
+        atomic { want = MAY_BE_WOKEN(true); TOUCH }
 #endif
 #ifdef INSIDE_AFTER_PUBLISH
-    if
-    :: want -> atomic { TOUCH; inside++ }
-    :: else
-    fi;
+        if
+        :: want -> atomic { TOUCH; inside++ }
+        :: else
+        fi;
 #endif
-    if
-    :: want -> wake(); exit_pool()
-    :: else
-    fi;
-out:
-    atomic { want = false; p = 0 }
+        if
+        :: want -> wake(); exit_pool()
+        :: else
+        fi;
+        atomic { want = false; p = 0; n++ }
+    :: else -> break
+    od;
+#if defined(MANY) && !defined(MANY_UNCOUNTED)
+    exit_pool()
+#else
+    skip
+#endif
 }
 
 /* ---- A worker ---- */
@@ -348,7 +368,7 @@ proctype release_waiter()
 proctype discarder()
 {
     byte i, p;
-    atomic { TOUCH; inside++ }
+    atomic { TOUCH; inside++; CALL_BEGUN }
     if
     :: atomic { head < tail && filled[head] -> TOUCH; p = head; head++; run_task() }
     :: atomic { head == tail -> TOUCH }
@@ -358,9 +378,14 @@ proctype discarder()
 #else
     atomic { lock == 0 -> TOUCH; lock = 1 }
     dismiss();
+#ifdef RETRIES_UNCOUNTED
     atomic { exit_locked(); lock = 0 }
+    TOUCH
+#else
+    atomic { TOUCH; lock = 0 } /* tries to push again, finds the pool closed */
+    exit_pool()
 #endif
-    CALL_BEGUN
+#endif
 }
 #endif
 
@@ -392,7 +417,7 @@ proctype long_call()
 proctype destroyer()
 {
     byte i;
-    calls == CALLS;
+    calls >= CALLS;
 #ifdef DESTROY_IGNORES_INSIDE
     end(0, 100);
 #else

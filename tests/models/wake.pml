@@ -254,6 +254,19 @@ look: /* look_again: any number of times */
     fi;
 
 park: /* antp_park, sees_work_locked */
+#if defined(TUNE) && !defined(PARKS_IN_SURPLUS)
+    atomic {
+        lock == 0 -> note_surplus();
+        if
+        :: surplus -> lock = 1; got = YES
+        :: else -> got = NO
+        fi
+    }
+    if
+    :: got == YES -> leave(); goto end_off
+    :: else
+    fi;
+#endif
 #ifdef LOOK_BEFORE_PARK
     atomic { lock == 0 -> lock = 1; got = HAS_WORK }
     if
