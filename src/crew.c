@@ -62,6 +62,8 @@ static pool_err start_locked(pool_t *pool, bool searching)
         return POOL_ERR_NO_MEMORY;
     worker->left = false;
     worker->over = false;
+    worker->greeted = false;
+    worker->held = NULL;
     worker->searching = false;
     if (searching)
         antp_begin_search(worker);
@@ -121,13 +123,11 @@ static void log_failure(pool_t *pool, bool first, pool_err err)
 
 pool_err antp_awaken(pool_t *pool)
 {
-    antp_enter(pool);
     antp_lock(&pool->lock);
     pool_err err = antp_awaken_locked(pool);
     bool first = first_failure_locked(pool, err);
     antp_unlock(&pool->lock);
     log_failure(pool, first, err);
-    antp_exit(pool);
     return err;
 }
 
@@ -140,40 +140,48 @@ bool antp_add_worker_locked(pool_t *pool)
 
 /* ---- Waking ------------------------------------------------------------------------------- */
 
+/* How a wake went: what it was refused, and whether the log is to hear of it. */
+struct start {
+    pool_err err;
+    bool first;
+};
+
+/* Without work no thread is started: the pool may be closed and its last worker gone. */
+static bool start_for_token_locked(pool_t *pool, struct start *start)
+{
+    if (start->err != POOL_OK || !antp_has_work(pool) ||
+        antp_workers(atomic_load(&pool->crew)) >= atomic_load(&pool->worker_cap))
+        return false;
+    start->err = start_locked(pool, true);
+    start->first = first_failure_locked(pool, start->err);
+    if (start->err != POOL_OK)
+        antp_break_deadlock_locked(pool);
+    return start->err == POOL_OK;
+}
+
 /* Gives the caller's token to a worker; false: there is none to be had. */
-static bool pass_token(pool_t *pool, bool *may_start)
+static bool pass_token(pool_t *pool, struct start *start)
 {
     antp_lock(&pool->lock);
     struct antp_worker *worker = antp_call_idle_locked(pool);
-    if (worker != NULL) {
-        antp_unlock(&pool->lock);
-        antp_cond_signal(&worker->wake); /* after the unlock: its record outlives the thread */
-        return true;
-    }
-    if (!*may_start || antp_workers(atomic_load(&pool->crew)) >= atomic_load(&pool->worker_cap)) {
-        antp_unlock(&pool->lock);
-        return false;
-    }
-    pool_err err = start_locked(pool, true);
-    bool first = first_failure_locked(pool, err);
-    if (err != POOL_OK)
-        antp_break_deadlock_locked(pool);
+    bool passed = worker != NULL || start_for_token_locked(pool, start);
     antp_unlock(&pool->lock);
-    log_failure(pool, first, err);
-    *may_start = err == POOL_OK;
-    return err == POOL_OK;
+    if (worker != NULL)
+        antp_cond_signal(&worker->wake); /* after the unlock: its record outlives the thread */
+    return passed;
 }
 
 void antp_wake(pool_t *pool)
 {
-    bool may_start = true;
-    while (take_token(pool, may_start)) {
-        if (pass_token(pool, &may_start))
-            return;
+    struct start start = {POOL_OK, false};
+    while (take_token(pool, start.err == POOL_OK)) {
+        if (pass_token(pool, &start))
+            break;
         atomic_fetch_sub(&pool->crew, ANTP_SEARCHING);
         if (!antp_has_work(pool)) /* rule 4 */
-            return;
+            break;
     }
+    log_failure(pool, start.first, start.err); /* without the token: a logger may be slow */
 }
 
 void antp_stop_searching(struct antp_worker *worker)
@@ -325,6 +333,9 @@ bool antp_park(struct antp_worker *worker)
     } else if (!sees_work_locked(worker)) {
         sleep_locked(worker);
     }
+    bool ask = wants_janitor_locked(pool); /* for a napper that was laid down */
     antp_unlock(&pool->lock);
+    if (ask)
+        antp_janitor_arm(pool, antp_add(antp_now(), pool->expiry_ns));
     return !worker->left;
 }

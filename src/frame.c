@@ -99,7 +99,6 @@ static void inline_task(struct inline_run *run, const struct antp_task *task)
 void antp_run_inline(pool_t *pool, const struct antp_task *task)
 {
     struct inline_run run;
-    antp_enter(pool);
     atomic_fetch_add(&pool->inline_now, 1);
     antp_frame_push(&run.frame, pool, -1);
     inline_task(&run, task);

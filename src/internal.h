@@ -146,6 +146,8 @@ struct antp_worker {
     uint64_t head_then;       /* W: when head was here; both set by whoever hands the token */
     bool left;                /* L: out of the crew */
     bool over;                /* W: on the ended list, or about to be */
+    bool greeted;             /* W: the start hook was called */
+    pool_task_fn held;        /* W: the first task, while the start hook runs */
     atomic_uint_fast64_t *done; /* I: its stripe */
     pool_t *pool;             /* I */
     int number;               /* I: the n of <pool>/<n> */
@@ -401,7 +403,7 @@ void antp_frame_push(struct antp_frame *, pool_t *, int worker);
 void antp_frame_pop(struct antp_frame *);
 bool antp_in_frame_of(const pool_t *);   /* this thread runs a task or callback of the pool */
 bool antp_is_worker_of(const pool_t *);
-void antp_run_inline(pool_t *, const struct antp_task *);
+void antp_run_inline(pool_t *, const struct antp_task *); /* gives the caller's count in inside back */
 void antp_log(pool_t *, const char *format, ...) POOL_PRINTF(2, 3);
 
 /* ---- janitor.c: expires idle workers of all pools --------------------------------------- */

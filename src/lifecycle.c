@@ -125,10 +125,7 @@ pool_err pool_release_now(pool_t *pool, pool_discard_fn unstarted, void *user)
     antp_enter(pool);
     close_pool(pool);
     while (antp_discard_one(pool, unstarted, user)) {}
-    antp_lock(&pool->lock);
-    antp_dismiss_locked(pool);
-    antp_exit_locked(pool);
-    antp_unlock(&pool->lock);
+    antp_exit(pool);
     return POOL_OK;
 }
 

@@ -64,9 +64,7 @@ static pool_err push_or_refuse(pool_t *pool, const struct antp_task *task)
     pool_err err = POOL_OK;
     for (int look = 0; look < BUSY_LOOKS; look++) {
         if (atomic_load(&pool->waiting) > 0) {
-            antp_enter(pool);
             antp_admit(pool);
-            antp_exit(pool);
             if (atomic_load(&pool->waiting) > 0)
                 return POOL_ERR_OVERLOAD;
         }
@@ -125,15 +123,6 @@ static pool_err push_or_wait(pool_t *pool, const struct antp_task *task, int64_t
         }
 }
 
-static pool_err push_or_run(pool_t *pool, const struct antp_task *task)
-{
-    pool_err err = push_or_refuse(pool, task);
-    if (err != POOL_ERR_OVERLOAD)
-        return err;
-    antp_run_inline(pool, task);
-    return POOL_OK;
-}
-
 static pool_err push_or_discard(pool_t *pool, const struct antp_task *task)
 {
     for (;;) {
@@ -143,28 +132,53 @@ static pool_err push_or_discard(pool_t *pool, const struct antp_task *task)
     }
 }
 
-static pool_err submit_at_limit(pool_t *pool, const struct antp_task *task, struct manner manner)
+static pool_err by_policy(pool_t *pool, const struct antp_task *task, struct manner manner)
 {
     switch (manner.policy) {
-    case POOL_REFUSE: return push_or_refuse(pool, task);
-    case POOL_CALLER_RUNS: return push_or_run(pool, task);
+    case POOL_REFUSE:
+    case POOL_CALLER_RUNS: return push_or_refuse(pool, task);
     case POOL_DISCARD_OLDEST: return push_or_discard(pool, task);
     default: return push_or_wait(pool, task, manner.deadline);
     }
 }
 
-/* Takes the oldest queued task out unrun, frees its slot, then hands it to the callback. */
+/* Counted as inside from the first look on: to its caller it is a blocked call, even
+ * while it spins. */
+static pool_err submit_at_limit(pool_t *pool, const struct antp_task *task, struct manner manner)
+{
+    antp_enter(pool);
+    pool_err err = by_policy(pool, task, manner);
+    if (err == POOL_ERR_OVERLOAD && manner.policy == POOL_CALLER_RUNS) {
+        antp_run_inline(pool, task);
+        return POOL_OK;
+    }
+    antp_exit(pool);
+    return err;
+}
+
+/* A closed pool that this drained has idle workers that nobody else sends home. */
+static void dismiss_if_closed(pool_t *pool)
+{
+    if ((atomic_load(&pool->tail) & ANTP_CLOSED) == 0)
+        return;
+    antp_lock(&pool->lock);
+    antp_dismiss_locked(pool);
+    antp_unlock(&pool->lock);
+}
+
+/* Takes the oldest queued task out unrun, frees its slot, then hands it to the callback.
+ * The caller is counted as inside. */
 bool antp_discard_one(pool_t *pool, pool_discard_fn handler, void *user)
 {
     struct antp_frame frame;
     struct antp_taken task;
     uint64_t tail_seen = 0;
     enum antp_take take;
-    antp_enter(pool);
     while ((take = antp_take_task(pool, &tail_seen, &task)) == ANTP_TAKE_UNPUBLISHED)
         sched_yield(); /* its submitter has claimed and is about to publish */
     if (take == ANTP_TAKE_OK) {
         antp_finished(pool, &pool->stripes[0].done, 1);
+        dismiss_if_closed(pool);
         int cancel = antp_cancel_off();
         antp_frame_push(&frame, pool, -1);
         if (handler != NULL)
@@ -172,7 +186,6 @@ bool antp_discard_one(pool_t *pool, pool_discard_fn handler, void *user)
         antp_frame_pop(&frame);
         antp_cancel_restore(cancel);
     }
-    antp_exit(pool);
     return take == ANTP_TAKE_OK;
 }
 
@@ -203,7 +216,12 @@ pool_err pool_submit(pool_t *pool, pool_task_fn fn, void *arg)
 pool_err pool_try_submit(pool_t *pool, pool_task_fn fn, void *arg)
 {
     pool_err err = check(pool, fn);
-    return err == POOL_OK ? push_or_refuse(pool, &(struct antp_task){fn, arg, NULL, 0}) : err;
+    if (err != POOL_OK)
+        return err;
+    struct antp_task task = {fn, arg, NULL, 0};
+    if (push(pool, &task) == ANTP_ROOM)
+        return POOL_OK;
+    return submit_at_limit(pool, &task, (struct manner){POOL_REFUSE, 0});
 }
 
 pool_err pool_submit_timeout(pool_t *pool, pool_task_fn fn, void *arg, int64_t ms)
@@ -259,15 +277,27 @@ static size_t push_some(pool_t *pool, pool_task_fn fn, void *const args[], size_
         antp_claim(pool, n, &position, &claimed) != ANTP_ROOM)
         return 0;
     bool wake = wake_wanted(pool);
-    if (wake)
-        antp_enter(pool);
     for (uint64_t i = 0; i < claimed; i++)
         antp_publish(pool, position + i, &(struct antp_task){fn, args[i], NULL, 0});
-    if (wake) {
+    if (wake)
         antp_wake(pool);
-        antp_exit(pool);
-    }
     return (size_t)claimed;
+}
+
+/* Counted as inside for the whole call: the first tasks may have run before the last are
+ * accepted. */
+static pool_err push_all(pool_t *pool, pool_task_fn fn, void *const args[], size_t n, size_t *accepted)
+{
+    pool_err err = POOL_OK;
+    antp_enter(pool);
+    while (*accepted < n && err == POOL_OK) {
+        size_t i = *accepted, some = push_some(pool, fn, args + i, n - i);
+        if (some == 0 && (err = submit(pool, &(struct antp_task){fn, args[i], NULL, 0})) == POOL_OK)
+            some = 1;
+        *accepted += some;
+    }
+    antp_exit(pool);
+    return err;
 }
 
 pool_err pool_submit_many(pool_t *pool, pool_task_fn fn, void *const args[], size_t n, size_t *accepted)
@@ -276,11 +306,5 @@ pool_err pool_submit_many(pool_t *pool, pool_task_fn fn, void *const args[], siz
         return POOL_ERR_INVALID;
     *accepted = 0;
     pool_err err = args == NULL && n > 0 ? POOL_ERR_INVALID : check(pool, fn);
-    for (size_t i = 0; i < n && err == POOL_OK; *accepted = i) {
-        size_t some = push_some(pool, fn, args + i, n - i);
-        if (some == 0 && (err = submit(pool, &(struct antp_task){fn, args[i], NULL, 0})) == POOL_OK)
-            some = 1;
-        i += some;
-    }
-    return err;
+    return err == POOL_OK ? push_all(pool, fn, args, n, accepted) : err;
 }

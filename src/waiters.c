@@ -178,6 +178,7 @@ static void wait_locked(pool_t *pool, struct antp_waiter *me, int64_t deadline)
     while (!me->sleeper.woken && !admitted_locked(pool, me, &room));
 }
 
+/* The caller is counted as inside, and stays it until it last held the lock. */
 pool_err antp_wait_for_slot(pool_t *pool, const struct antp_task *task, int64_t deadline)
 {
     struct antp_waiter me = {.task = *task};
@@ -185,13 +186,11 @@ pool_err antp_wait_for_slot(pool_t *pool, const struct antp_task *task, int64_t 
     if (err != POOL_OK)
         return err;
     int cancel = antp_cancel_off();
-    antp_enter(pool);
     antp_lock(&pool->lock);
     if (atomic_load(&pool->tail) & ANTP_CLOSED) /* rule 5: release sets it, then empties the list */
         me.answer = POOL_ERR_CLOSED;
     else
         wait_locked(pool, &me, deadline);
-    antp_exit_locked(pool);
     antp_unlock(&pool->lock);
     antp_sleeper_fini(&me.sleeper);
     antp_cancel_restore(cancel);

@@ -59,10 +59,29 @@ static void recover_from_panic(struct antp_worker *worker)
     finish_task(worker);
 }
 
+/* The start hook, before the first task, but not while others rely on this worker to
+ * search: the hook may take its time. A worker that holds no token is greeted at once. */
+static void greet(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    if (worker->greeted)
+        return;
+    worker->greeted = true;
+    if (pool->on_thread_start == NULL)
+        return;
+    worker->held = worker->frame.task.fn;
+    worker->frame.task.fn = NULL; /* the hook is no task */
+    pool->on_thread_start(pool->thread_user);
+    worker->frame.task.fn = worker->held;
+    worker->held = NULL;
+}
+
 static void got_task(struct antp_worker *worker)
 {
-    if (worker->searching)
+    if (worker->searching) {
         antp_stop_searching(worker);
+        greet(worker);
+    }
     if (ANTP_UNLIKELY(somebody_waits(worker->pool)))
         antp_attend(worker->pool);
 }
@@ -150,7 +169,7 @@ static void run_tasks(struct antp_worker *worker)
     pthread_cleanup_push(worker_exits, worker);
     if (sigsetjmp(worker->frame.recover, 0) != 0)
         recover_from_panic(worker);
-    while (next_task(worker)) {
+    while (worker->frame.task.fn != NULL || next_task(worker)) {
         worker->frame.task.fn(worker->frame.task.arg);
         finish_task(worker);
     }
@@ -170,7 +189,7 @@ static void end_worker(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
     worker->over = true;
-    if (pool->on_thread_exit != NULL)
+    if (worker->greeted && pool->on_thread_exit != NULL)
         pool->on_thread_exit(pool->thread_user);
     antp_frame_pop(&worker->frame);
     antp_lock(&pool->lock);
@@ -189,6 +208,12 @@ static void worker_exits(void *arg)
     struct antp_worker *worker = arg;
     if (antp_forked(worker->pool) || worker->over)
         return;
+    if (worker->held != NULL) { /* by pthread_exit in the start hook: the task still runs */
+        worker->frame.task.fn = worker->held;
+        worker->held = NULL;
+        run_tasks(worker);
+        return;
+    }
     if (!worker->left) {
         report_exit(worker);
         if (worker->frame.task.fn != NULL)
@@ -209,8 +234,8 @@ void *antp_worker_main(void *arg)
     antp_unlock(&pool->lock);
     antp_thread_settle(worker);
     antp_frame_push(&worker->frame, pool, worker->number);
-    if (pool->on_thread_start != NULL)
-        pool->on_thread_start(pool->thread_user);
+    if (!worker->searching)
+        greet(worker);
     run_tasks(worker);
     return NULL;
 }
