@@ -111,7 +111,8 @@ typedef void (*pool_task_fn)(void *arg);
 
 /* What a submit does at the limit. */
 typedef enum pool_policy {
-    POOL_BLOCK,         /* waits its turn, first come first served */
+    POOL_BLOCK,         /* waits its turn, first come first served (in the order in which
+                           they begin to sleep: a call may look for a slot a little first) */
     POOL_REFUSE,        /* POOL_ERR_OVERLOAD */
     POOL_CALLER_RUNS,   /* runs the task in the caller, then POOL_OK */
     POOL_DISCARD_OLDEST /* hands the oldest queued task to the discard handler and takes
@@ -222,7 +223,7 @@ pool_option_t pool_with_max_blocking(int submitters);
 pool_option_t pool_with_nonblocking(bool on);
 
 /* Called in the worker after a task panicked. Without one the logger gets a line. A panic
- * inside the handler is counted and swallowed once. fn NULL: none. */
+ * inside the handler is swallowed and logged. fn NULL: none. */
 pool_option_t pool_with_panic_handler(pool_panic_fn fn, void *user);
 
 /* Gets a line for what nobody else is told: a panic without a handler, a thread that
@@ -255,8 +256,10 @@ pool_option_t pool_with_prestart(int workers);
 /* Idle workers that expiry leaves alive. */
 pool_option_t pool_with_min_idle(int workers);
 
-/* Called in every worker's thread: on_start before its first task, on_exit after its last
- * one, also when a task ended the thread by pthread_exit. Either may be NULL. */
+/* Called in every worker's thread: on_start before its first task (in a prestarted worker
+ * at once), on_exit after its last one, also when a task ended the thread by pthread_exit.
+ * A thread that never had a task may see neither. Either may be NULL. The hooks themselves
+ * must not end the thread. */
 pool_option_t pool_with_thread_hooks(pool_thread_fn on_start, pool_thread_fn on_exit, void *user);
 
 /* How long a worker without work, or a submitter at the limit, looks again before it
@@ -337,7 +340,7 @@ __attribute__((unused)) static inline void pool_scoped_destroy(pool_t **pool)
  *   POOL_ERR_OVERLOAD   at the limit, and the policy or max_blocking does not let it wait
  *   POOL_ERR_NO_THREAD  no worker is alive and none could be started (with one alive the
  *                       task is accepted and waits for it)
- *   POOL_ERR_NO_MEMORY  the same, for want of memory
+ *   POOL_ERR_NO_MEMORY  the same, for want of memory; or a wait could not be set up
  *   POOL_ERR_DEADLOCK   called from a task of this pool, at the limit, while every worker
  *                       is blocked in such a call and none can be added: the newest of
  *                       them gets this instead of hanging for ever. Cycles that lead
@@ -374,7 +377,8 @@ POOL_MUST_USE pool_err pool_invoke(pool_t *pool, void *arg);
 
 /*
  * Changes the cap. Up: blocked submitters enter at once. Down: idle surplus workers leave
- * at once, busy ones after their task. A released pool keeps it for its reboot.
+ * at once, busy ones after the task that they run or are about to. A released pool keeps
+ * it for its reboot.
  * Errors: POOL_ERR_INVALID, POOL_ERR_FORKED; POOL_ERR_INVALID_CAP: out of range, or to or
  * from POOL_UNLIMITED.
  */
@@ -384,7 +388,8 @@ pool_err pool_tune(pool_t *pool, int cap);
  * Returns after an instant at which nothing was queued or running. It does not close the
  * pool, and works on a closed one. Any number of threads may wait.
  * Errors: POOL_ERR_INVALID, POOL_ERR_FORKED; POOL_ERR_DEADLOCK from inside a task of this
- * pool; with a time also POOL_ERR_TIMEOUT and, for a negative one, POOL_ERR_INVALID.
+ * pool; POOL_ERR_NO_MEMORY: the wait could not be set up; with a time also
+ * POOL_ERR_TIMEOUT and, for a negative one, POOL_ERR_INVALID.
  */
 pool_err pool_wait(pool_t *pool);
 POOL_MUST_USE pool_err pool_wait_timeout(pool_t *pool, int64_t ms);
@@ -398,7 +403,7 @@ pool_err pool_release(pool_t *pool);
 
 /*
  * Closes the pool if need be and waits until every worker's thread has ended.
- * Errors: those of pool_release; POOL_ERR_TIMEOUT: not yet, call again to go on waiting
+ * Errors: those of pool_release; POOL_ERR_NO_MEMORY as in pool_wait; POOL_ERR_TIMEOUT: not yet, call again to go on waiting
  * (the pool stays closed); POOL_ERR_DEADLOCK from inside a task of this pool and
  * POOL_ERR_INVALID for a negative time, both without closing it.
  */
@@ -415,7 +420,8 @@ pool_err pool_release_now(pool_t *pool, pool_discard_fn unstarted, void *user);
 /*
  * Opens a released pool again, with the options it was made with and the cap it has now.
  * On an open pool: POOL_OK, nothing done. Errors: POOL_ERR_INVALID, POOL_ERR_FORKED;
- * POOL_ERR_BUSY until the release is complete (see pool_release_timeout);
+ * POOL_ERR_BUSY until the release is complete (every worker has ended, no
+ * pool_release_now is under way);
  * POOL_ERR_NO_MEMORY, POOL_ERR_NO_THREAD as in pool_new: the pool stays closed.
  */
 POOL_MUST_USE pool_err pool_reboot(pool_t *pool);

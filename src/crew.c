@@ -208,8 +208,10 @@ bool antp_leave_if_surplus(struct antp_worker *worker)
     pool_t *pool = worker->pool;
     antp_lock(&pool->lock);
     antp_note_surplus_locked(pool);
-    if (atomic_load(&pool->surplus))
+    if (atomic_load(&pool->surplus)) {
         leave_locked(worker);
+        antp_dismiss_locked(pool);
+    }
     antp_unlock(&pool->lock);
     if (worker->left && antp_has_work(pool)) /* rule 4 */
         antp_wake(pool);
@@ -288,7 +290,7 @@ static bool sees_work_locked(struct antp_worker *worker)
  * further worker only slows the one that runs them. A searcher that sees them flow keeps
  * its token, so nobody else is woken, and naps: after ANTP_NAP_NS it looks again whether
  * they still flow. A worker that parks lays the napper down on the stack first, below
- * itself; so there is a napper only while others are awake. That gives its token back,
+ * itself, so that a submit need not wait for the end of a nap while all others sleep. That gives its token back,
  * and the compare of tail with head that rule 4 asks for is the one of that parking.
  */
 static void lay_napper_down_locked(pool_t *pool)
@@ -327,7 +329,7 @@ bool antp_park(struct antp_worker *worker)
     pool_t *pool = worker->pool;
     antp_lock(&pool->lock);
     lay_napper_down_locked(pool);
-    if (antp_closed_and_drained(pool)) {
+    if (antp_closed_and_drained(pool) || atomic_load(&pool->surplus)) {
         leave_locked(worker);
         antp_dismiss_locked(pool);
     } else if (!sees_work_locked(worker)) {
@@ -335,6 +337,8 @@ bool antp_park(struct antp_worker *worker)
     }
     bool ask = wants_janitor_locked(pool); /* for a napper that was laid down */
     antp_unlock(&pool->lock);
+    if (worker->left && antp_has_work(pool)) /* rule 4 */
+        antp_wake(pool);
     if (ask)
         antp_janitor_arm(pool, antp_add(antp_now(), pool->expiry_ns));
     return !worker->left;

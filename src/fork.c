@@ -42,8 +42,18 @@ static void watch(void)
     watching = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-pool_err antp_fork_watch(void)
+/* As early as the compiler lets us: handlers run in the reverse order before a fork, so
+ * those of the application then find nothing locked. */
+#if defined(__GNUC__)
+__attribute__((constructor))
+#endif
+static void watch_early(void)
 {
     pthread_once(&once, watch);
+}
+
+pool_err antp_fork_watch(void)
+{
+    watch_early();
     return watching == 0 ? POOL_OK : POOL_ERR_NO_MEMORY;
 }

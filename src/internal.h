@@ -15,8 +15,8 @@
  *          v                            worker, or start one    |   for a while, then park
  *     waits in FIFO order <------ queue low, or waited 50 us ---+   on the LIFO stack
  *
- * A worker that finishes takes the next task without a system call. At most one worker is
- * *searching*: woken or started, and not yet at work. A submitter wakes another only if
+ * A worker that finishes takes the next task without a system call. A worker is *searching*
+ * when it is woken or started, and not yet at work. A submitter wakes another only if
  * nobody searches, and a searcher that finds work wakes the next if there is more. The
  * right to search is a token in the crew word; whoever takes it must pass it to a worker
  * or give it back, and every giving back looks for work left behind (crew.c has the rules
@@ -184,7 +184,7 @@ struct antp_waiter {
     struct antp_sleeper sleeper; /* first: the list holds links of sleepers */
     struct antp_task task;
     pool_err answer; /* L: valid once woken */
-    bool aged;       /* L: waited ANTP_AGE_NS, counted in pool->aged */
+    bool aged;       /* L: any slot is its own, counted in pool->aged */
     bool stuck;      /* L: a task of this pool, without a timeout, counted in pool->stuck */
 };
 
@@ -258,6 +258,9 @@ struct pool {
     int stuck;                 /* L: tasks blocked in a submit to this pool, for ever */
     int unjoined;              /* L: threads made and not joined … */
     int alive;                 /* L: … and those of them that have not ended */
+    unsigned openings;         /* L: how often the pool was opened */
+    int handing_back;          /* L: release_now calls under way */
+    bool ending;               /* L: destroy has begun, the pool is not opened again */
     bool no_thread_logged;     /* L: said once until a create succeeds */
 
     atomic_int cap;    /* LA: as the user gave it */

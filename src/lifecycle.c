@@ -117,14 +117,23 @@ pool_err pool_release(pool_t *pool)
     return POOL_OK;
 }
 
+static void hand_back(pool_t *pool, int more)
+{
+    antp_lock(&pool->lock);
+    pool->handing_back += more;
+    antp_unlock(&pool->lock);
+}
+
 pool_err pool_release_now(pool_t *pool, pool_discard_fn unstarted, void *user)
 {
     pool_err err = unstarted == NULL ? POOL_ERR_INVALID : check(pool);
     if (err != POOL_OK)
         return err;
     antp_enter(pool);
+    hand_back(pool, 1); /* no reboot meanwhile, so tail is frozen */
     close_pool(pool);
     while (antp_discard_one(pool, unstarted, user)) {}
+    hand_back(pool, -1);
     antp_exit(pool);
     return POOL_OK;
 }
@@ -145,12 +154,15 @@ static bool join_one_locked(pool_t *pool, int64_t deadline)
     return joined;
 }
 
-/* Until every thread is joined and, for destroy, at most `inside` calls are inside. */
+/* Until every thread is joined and, for destroy, at most `inside` calls are inside. A pool
+ * that was opened again meanwhile had come to its end before. */
 static pool_err wait_for_end_locked(pool_t *pool, struct antp_sleeper *me, int inside, int64_t deadline)
 {
     pool_err err = POOL_OK;
+    unsigned openings = pool->openings;
     antp_list_append(&pool->enders, &me->link);
-    while (err == POOL_OK && (pool->unjoined > 0 || atomic_load(&pool->inside) > inside)) {
+    while (err == POOL_OK && pool->openings == openings &&
+           (pool->unjoined > 0 || atomic_load(&pool->inside) > inside)) {
         me->woken = false;
         bool in_time = antp_list_empty(&pool->ended) ? antp_sleep_locked(pool, me, deadline)
                                                      : join_one_locked(pool, deadline);
@@ -165,6 +177,9 @@ pool_err antp_end(pool_t *pool, struct antp_sleeper *me, int inside, int64_t dea
 {
     int cancel = antp_cancel_off();
     antp_enter(pool);
+    antp_lock(&pool->lock);
+    pool->ending |= inside == 1; /* before the close: a reboot under way sees one of the two */
+    antp_unlock(&pool->lock);
     close_pool(pool);
     antp_lock(&pool->lock);
     pool_err err = wait_for_end_locked(pool, me, inside, deadline);
@@ -196,7 +211,8 @@ pool_err pool_destroy(pool_t *pool)
     if (pool == NULL)
         return POOL_OK;
     if (antp_forked(pool)) {
-        antp_pool_free(pool);
+        if (!antp_in_frame_of(pool)) /* else this thread's own record is in that memory */
+            antp_pool_free(pool);
         return POOL_OK;
     }
     pool_err err = antp_is_default(pool) ? POOL_ERR_INVALID : check_may_wait(pool, POOL_FOREVER);
@@ -212,13 +228,16 @@ pool_err pool_destroy(pool_t *pool)
 static pool_err open_locked(pool_t *pool)
 {
     uint64_t tail = atomic_load(&pool->tail);
-    if (pool->alive > 0 || (tail & ANTP_ASLEEP) == 0)
+    if (pool->alive > 0 || (tail & ANTP_ASLEEP) == 0 || pool->handing_back > 0 || pool->ending)
         return POOL_ERR_BUSY;
     pool->armed = false;
     pool_err err = antp_prestart_locked(pool, pool->prestart);
-    if (err == POOL_OK)
-        atomic_fetch_and(&pool->tail, ~ANTP_CLOSED);
-    return err;
+    if (err != POOL_OK)
+        return err;
+    atomic_fetch_and(&pool->tail, ~ANTP_CLOSED);
+    pool->openings++;
+    antp_wake_enders_locked(pool);
+    return POOL_OK;
 }
 
 /* Two reboots at once: the second finds the pool open and gives back what it took. */

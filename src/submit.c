@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+enum { BATCH = 256 };      /* tasks that submit_many claims at once: their takers wait for all */
 enum { BUSY_LOOKS = 256 }; /* how often a call that may not wait looks at a cell in use */
 
 /* How a submit behaves at the limit. */
@@ -18,7 +19,7 @@ static bool wake_wanted(pool_t *pool)
     uint64_t crew = atomic_load(&pool->crew); /* after the claim; pairs with the add in antp_park */
     return antp_searching(crew) == 0 &&
            (antp_idle(crew) > 0 ||
-            antp_workers(crew) < atomic_load_explicit(&pool->worker_cap, memory_order_relaxed));
+            antp_workers(crew) < atomic_load(&pool->worker_cap)); /* pairs with the store of tune */
 }
 
 /* Counted as inside before the task can run, so the pool outlives the wake. */
@@ -90,11 +91,13 @@ static bool worth_a_look(pool_t *pool, int64_t now)
     return pool->spin_ns > 0 && each < ANTP_SHORT_NS / limit;
 }
 
-static bool room_soon(pool_t *pool)
+static bool room_soon(pool_t *pool, int64_t deadline)
 {
     int64_t now = antp_now(), until = now + pool->spin_ns;
-    if (!worth_a_look(pool, now))
+    if (now >= deadline || !worth_a_look(pool, now))
         return false;
+    if (until > deadline)
+        until = deadline;
     antp_spin_until(now + antp_gather_ns(pool));
     for (unsigned looks = 0;; looks++) {
         uint64_t tail = atomic_load(&pool->tail);
@@ -115,7 +118,7 @@ static pool_err push_or_wait(pool_t *pool, const struct antp_task *task, int64_t
         case ANTP_ROOM_CLOSED: return POOL_ERR_CLOSED;
         case ANTP_ROOM_ASLEEP: return err;
         case ANTP_ROOM_FULL:
-            if (room_soon(pool))
+            if (room_soon(pool, deadline))
                 break;
             return antp_wait_for_slot(pool, task, deadline);
         case ANTP_ROOM_BUSY:
@@ -274,7 +277,7 @@ static size_t push_some(pool_t *pool, pool_task_fn fn, void *const args[], size_
 {
     uint64_t position, claimed;
     if (atomic_load_explicit(&pool->waiting, memory_order_relaxed) > 0 ||
-        antp_claim(pool, n, &position, &claimed) != ANTP_ROOM)
+        antp_claim(pool, n < BATCH ? n : BATCH, &position, &claimed) != ANTP_ROOM)
         return 0;
     bool wake = wake_wanted(pool);
     for (uint64_t i = 0; i < claimed; i++)

@@ -95,6 +95,9 @@ void antp_admit(pool_t *pool)
  */
 void antp_break_deadlock_locked(pool_t *pool)
 {
+    if (pool->stuck == 0)
+        return;
+    admit_locked(pool); /* room that nobody was told of is a way out; callers look for work */
     uint64_t crew = atomic_load(&pool->crew);
     if (pool->stuck == 0 || (unsigned)pool->stuck < antp_workers(crew))
         return;
@@ -147,35 +150,42 @@ static void doze_locked(pool_t *pool, struct antp_waiter *me, enum antp_room roo
         grow_old_locked(pool, me);
 }
 
-/* Lets in whom it can, which pays the wake that is owed; true: that was me too. */
-static bool admitted_locked(pool_t *pool, struct antp_waiter *me, enum antp_room *room)
+/* Whoever admits, submits, so it owes the wake. */
+static void pay_wake_locked(pool_t *pool)
 {
-    *room = admit_locked(pool);
-    if (antp_has_work(pool)) {
-        antp_unlock(&pool->lock);
-        antp_wake(pool);
-        antp_lock(&pool->lock);
-    }
-    return me->sleeper.woken;
+    if (!antp_has_work(pool))
+        return;
+    antp_unlock(&pool->lock);
+    antp_wake(pool);
+    antp_lock(&pool->lock);
+}
+
+/* Before anything is unlocked, so it is the newest that is refused, and nobody sees more
+ * than max_blocking wait. */
+static enum antp_room join_or_give_up_locked(pool_t *pool, struct antp_waiter *me, int64_t deadline)
+{
+    join_list_locked(pool, me, deadline);
+    enum antp_room room = admit_locked(pool);
+    if (!me->sleeper.woken && pool->max_blocking > 0 && atomic_load(&pool->waiting) > pool->max_blocking)
+        give_up_locked(pool, me, POOL_ERR_OVERLOAD);
+    return room;
 }
 
 static void wait_locked(pool_t *pool, struct antp_waiter *me, int64_t deadline)
 {
-    enum antp_room room;
-    join_list_locked(pool, me, deadline);
-    if (admitted_locked(pool, me, &room))
-        return;
-    if (pool->max_blocking > 0 && atomic_load(&pool->waiting) > pool->max_blocking) {
-        give_up_locked(pool, me, POOL_ERR_OVERLOAD);
-        return;
-    }
-    if (me->stuck)
+    enum antp_room room = join_or_give_up_locked(pool, me, deadline);
+    if (!me->sleeper.woken && me->stuck)
         antp_break_deadlock_locked(pool);
-    if (antp_queue_low(pool))
+    if (!me->sleeper.woken && antp_queue_low(pool))
         grow_old_locked(pool, me); /* each slot that comes free is its own, no need to time it */
-    do
+    pay_wake_locked(pool);
+    while (!me->sleeper.woken) {
         doze_locked(pool, me, room, deadline);
-    while (!me->sleeper.woken && !admitted_locked(pool, me, &room));
+        if (me->sleeper.woken)
+            return;
+        room = admit_locked(pool);
+        pay_wake_locked(pool);
+    }
 }
 
 /* The caller is counted as inside, and stays it until it last held the lock. */

@@ -97,6 +97,11 @@ static bool worth_a_look(pool_t *pool, int64_t each)
     return pool->spin_ns > 0 && (pressed || each < ANTP_SOON_NS) && each < ANTP_SHORT_NS / at_once;
 }
 
+static bool called_off(pool_t *pool)
+{
+    return (atomic_load(&pool->tail) & ANTP_CLOSED) != 0 || atomic_load(&pool->surplus);
+}
+
 /* Looks for work for a while before parking, one worker at a time. If tasks come in a
  * stream, it lets some gather first: chasing the submitter from task to task would move
  * the lines of tail and crew from core to core for each. */
@@ -112,7 +117,7 @@ static bool look_again(struct antp_worker *worker)
     if (each < ANTP_STREAM_NS)
         antp_spin_until(now + antp_gather_ns(pool));
     bool found;
-    for (unsigned looks = 0; !(found = antp_has_work(pool)) && antp_now() < until; looks++)
+    for (unsigned looks = 0; !(found = antp_has_work(pool)) && !called_off(pool) && antp_now() < until; looks++)
         antp_look_pause(looks);
     atomic_store(&pool->spinning, false);
     return found;
@@ -169,6 +174,8 @@ static void run_tasks(struct antp_worker *worker)
     pthread_cleanup_push(worker_exits, worker);
     if (sigsetjmp(worker->frame.recover, 0) != 0)
         recover_from_panic(worker);
+    if (!worker->searching)
+        greet(worker);
     while (worker->frame.task.fn != NULL || next_task(worker)) {
         worker->frame.task.fn(worker->frame.task.arg);
         finish_task(worker);
@@ -189,6 +196,7 @@ static void end_worker(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
     worker->over = true;
+    worker->frame.worker = -1; /* out of the crew: a submit of the hook is an outsider's */
     if (worker->greeted && pool->on_thread_exit != NULL)
         pool->on_thread_exit(pool->thread_user);
     antp_frame_pop(&worker->frame);
@@ -234,8 +242,6 @@ void *antp_worker_main(void *arg)
     antp_unlock(&pool->lock);
     antp_thread_settle(worker);
     antp_frame_push(&worker->frame, pool, worker->number);
-    if (!worker->searching)
-        greet(worker);
     run_tasks(worker);
     return NULL;
 }
