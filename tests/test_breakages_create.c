@@ -252,6 +252,30 @@ static void test_blocked_submitter_is_answered_though_the_lost_worker_has_no_suc
     gate_fini(&gate);
 }
 
+/* 17: a submitter that still saw the last worker alive accepts just as it expires, and then
+ * nobody can be started: so the worker must not leave. */
+static void test_17_last_worker_expires_when_no_other_can_be_started(void **state)
+{
+    (void)state;
+    pool_t *pool;
+    atomic_int ran = 0;
+    int accepted = 0;
+    assert_ok(pool_new_with(&pool, 1, pool_with_queue(1), pool_with_expiry_ms(1),
+                            pool_with_logger(count_logger, NULL)));
+    for (int round = 0; round < ROUNDS(300); round++) {
+        assert_ok(pool_submit(pool, count_task, &ran));
+        assert_true(reaches(&ran, ++accepted));
+        no_threads_from_now_on();
+        linger_us(1000 + round * 7 % 600);
+        pool_err answer = pool_submit(pool, count_task, &ran);
+        assert_true(answer == POOL_OK || answer == POOL_ERR_NO_THREAD);
+        accepted += answer == POOL_OK;
+        assert_true(reaches(&ran, accepted));
+        inject_stop();
+    }
+    assert_ok(pool_destroy(pool));
+}
+
 /* ---- Now and then ---------------------------------------------------------------------------- */
 
 static atomic_bool stop_failing;
@@ -304,6 +328,7 @@ int main(void)
         checked(test_queued_tasks_that_exit_as_well_run_without_a_successor),
         checked(test_queued_tasks_that_panic_run_without_a_successor),
         checked(test_blocked_submitter_is_answered_though_the_lost_worker_has_no_successor),
+        checked(test_17_last_worker_expires_when_no_other_can_be_started),
         checked(test_accepted_tasks_run_while_creates_fail_now_and_then),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

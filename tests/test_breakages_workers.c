@@ -96,7 +96,7 @@ static void aim(int round)
 {
     if (round % 16 == 0)
         linger_us(round / 16 % 20);
-    for (volatile int step = round % 700; step > 0; step--)
+    for (volatile int step = round % 300; step > 0; step--)
         ;
 }
 
@@ -114,7 +114,7 @@ static void *submit_one_by_one(void *arg)
 static void every_single_submit_runs(int cap, int submitters, pool_option_t spin)
 {
     pool_t *pool;
-    assert_ok(pool_new_with(&pool, cap, spin));
+    assert_ok(pool_new_with(&pool, cap, spin, pool_with_queue(4))); /* none waits for its slot */
     lonely_t lonely[3];
     pthread_t threads[3];
     for (int i = 0; i < submitters; i++) {

@@ -19,7 +19,8 @@ static void test_huge_times_do_not_overflow(void **state)
 {
     (void)state;
     const int64_t huge[] = {POOL_FOREVER, POOL_FOREVER - 1, POOL_FOREVER / 1000,
-                            POOL_FOREVER / 1000000, POOL_FOREVER / 1000000 + 1};
+                            POOL_FOREVER / 1000000, POOL_FOREVER / 1000000 + 1,
+                            18446744073710 /* half a millisecond, if nanoseconds wrap */};
     for (size_t i = 0; i < sizeof huge / sizeof huge[0]; i++) {
         pool_t *pool;
         gate_t gate = GATE_CLOSED;
@@ -309,7 +310,8 @@ static void test_cap_in_force_after_tune_down_is_kept(void **state)
     (void)state;
     for (int round = 0; round < ROUNDS(40); round++) {
         storm_t s = {0};
-        assert_ok(pool_new_with(&s.pool, LARGEST, pool_with_queue(200)));
+        assert_ok(pool_new_with(&s.pool, LARGEST, pool_with_queue(200),
+                                pool_with_disable_purge(true)));
         for (int i = 0; i < 100; i++)
             assert_ok(pool_submit(s.pool, stormy_task, &s));
         assert_ok(pool_tune(s.pool, 2));

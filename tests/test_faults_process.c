@@ -110,6 +110,26 @@ static void test_stack_overflow_in_a_task_is_caught_by_the_guard_page(void **sta
     assert_true(child_died_of(&child, SIGSEGV));
 }
 
+static void look_for_guard(void *size)
+{
+    pthread_attr_t mine;
+    if (pthread_getattr_np(pthread_self(), &mine) != 0)
+        return;
+    pthread_attr_getguardsize(&mine, size);
+    pthread_attr_destroy(&mine);
+}
+
+/* Without one the overflow may still end in a crash, or in another thread's stack. */
+static void test_worker_has_a_guard_page(void **state)
+{
+    (void)state;
+    size_t guard = 0;
+    assert_ok(pool_new(&pool, 1));
+    assert_ok(pool_submit(pool, look_for_guard, &guard));
+    assert_ok(pool_destroy(pool));
+    assert_true(guard >= 4096);
+}
+
 /* ---- Panic outside a task ------------------------------------------------------------------ */
 
 static void panic_outside(void *unused)
@@ -261,6 +281,7 @@ int main(void)
         checked(test_abort_in_a_task_kills_the_process),
         checked(test_crash_in_a_task_runs_the_handler_of_the_application),
         checked(test_stack_overflow_in_a_task_is_caught_by_the_guard_page),
+        checked(test_worker_has_a_guard_page),
         checked(test_panic_outside_a_task_aborts_with_a_message),
         checked(test_exit_with_an_idle_pool),
         checked(test_exit_with_a_busy_pool),

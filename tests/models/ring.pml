@@ -22,7 +22,7 @@
 #define TAKERS 2
 #endif
 #ifndef TASKS
-#define TASKS 5
+#define TASKS 4
 #endif
 
 byte tail, head, head_seen;
