@@ -329,6 +329,8 @@ bool antp_park(struct antp_worker *worker)
     pool_t *pool = worker->pool;
     antp_lock(&pool->lock);
     lay_napper_down_locked(pool);
+    if (atomic_load(&pool->surplus))
+        antp_trim_locked(pool); /* the napper may be the one too many */
     if (antp_closed_and_drained(pool) || atomic_load(&pool->surplus)) {
         leave_locked(worker);
         antp_dismiss_locked(pool);

@@ -310,20 +310,21 @@ static void test_cap_in_force_after_tune_down_is_kept(void **state)
     (void)state;
     for (int round = 0; round < ROUNDS(40); round++) {
         storm_t s = {0};
-        assert_ok(pool_new_with(&s.pool, LARGEST, pool_with_queue(200),
-                                pool_with_disable_purge(true)));
-        for (int i = 0; i < 100; i++)
-            assert_ok(pool_submit(s.pool, stormy_task, &s));
+        gate_t gate = GATE_CLOSED;
+        assert_ok(pool_new_with(&s.pool, LARGEST, pool_with_queue(200), pool_with_disable_purge(true)));
+        for (int i = 0; i < LARGEST; i++)
+            assert_ok(pool_submit(s.pool, gate_task, &gate));
+        assert_true(gate_await(&gate, LARGEST));
         assert_ok(pool_tune(s.pool, 2));
-        for (int64_t end = now_ms() + PATIENCE_MS; pool_workers(s.pool) > 2; sched_yield())
-            assert_true(now_ms() < end);
-        atomic_store(&s.most, 0);
+        gate_open(&gate);
+        assert_true(eventually_equals(pool_workers, s.pool, 2));
         for (int i = 0; i < 100; i++)
             assert_ok(pool_submit(s.pool, stormy_task, &s));
         assert_ok(pool_wait(s.pool));
-        assert_int_equal(s.ran, 200);
+        assert_int_equal(s.ran, 100);
         assert_true(s.most <= 2);
         assert_ok(pool_destroy(s.pool));
+        gate_fini(&gate);
     }
 }
 
