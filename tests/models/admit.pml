@@ -248,6 +248,14 @@ proctype submitter(byte me)
         waiting++
     }
     admit();
+    if
+#ifdef AGED_AT_ONCE
+    :: atomic { !woken[me] -> grow_old() }
+#else
+    :: atomic { !woken[me] && tail - head <= LOW -> grow_old() } /* still under the lock */
+#endif
+    :: else
+    fi;
     do
     :: woken[me] -> break
     :: else ->

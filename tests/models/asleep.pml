@@ -205,8 +205,7 @@ next:
     :: head == tail -> goto park
     fi;
     if
-    :: token[me] ->
-        stop_searching()
+    :: token[me] -> stop_searching()
     :: else
     fi;
     atomic { assert(!begun[p]); begun[p] = true }

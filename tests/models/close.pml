@@ -222,8 +222,7 @@ next:
     :: atomic { head == tail -> TOUCH } goto park
     fi;
     if
-    :: token[me] ->
-        stop_searching()
+    :: token[me] -> stop_searching()
     :: else
     fi;
     atomic { TOUCH; run_task() }
@@ -335,23 +334,41 @@ proctype releaser()
 }
 #endif
 
+#if defined(RELEASE_NOW) || defined(DISCARD)
+/* antp_discard_one: got is NO if nothing is queued */
+inline discard_one()
+{
+    if
+    :: atomic { head < tail && filled[head] -> TOUCH; p = head; head++; got = YES }
+        /* antp_finished, then dismiss_if_closed, before the handler is called */
+#ifndef DISCARD_LEAVES_IDLE
+        if
+        :: closed -> atomic { lock == 0 -> lock = 1; TOUCH }
+            dismiss();
+            lock = 0
+        :: !closed
+        fi;
+#endif
+        atomic { TOUCH; run_task() }
+    :: atomic { head == tail -> TOUCH; got = NO }
+    fi
+}
+#endif
+
 #ifdef RELEASE_NOW
 proctype releaser()
 {
-    byte i, p;
+    byte i, p, got;
     atomic { TOUCH; inside++; CALL_BEGUN }
     close_pool();
     do
-    :: atomic { head < tail && filled[head] -> TOUCH; p = head; head++; run_task() }
-    :: atomic { head == tail -> TOUCH } break
+    :: discard_one();
+        if
+        :: got == NO -> break
+        :: else
+        fi
     od;
-#ifndef NOW_LEAVES_IDLE
-    atomic { lock == 0 -> lock = 1; TOUCH }
-    dismiss();
-    atomic { exit_locked(); lock = 0 }
-#else
     exit_pool()
-#endif
 }
 #endif
 
@@ -367,30 +384,21 @@ proctype release_waiter()
 #ifdef DISCARD
 proctype discarder()
 {
-    byte i, p;
+    byte i, p, got;
     atomic { TOUCH; inside++; CALL_BEGUN }
-    if
-    :: atomic { head < tail && filled[head] -> TOUCH; p = head; head++; run_task() }
-    :: atomic { head == tail -> TOUCH }
-    fi;
-#ifdef DISCARD_LEAVES_IDLE
-    exit_pool();
-#else
-    atomic { lock == 0 -> TOUCH; lock = 1 }
-    dismiss();
+    discard_one();
 #ifdef RETRIES_UNCOUNTED
-    atomic { exit_locked(); lock = 0 }
+    exit_pool();
     TOUCH
 #else
-    atomic { TOUCH; lock = 0 } /* tries to push again, finds the pool closed */
+    TOUCH; /* tries to push again, finds the pool closed */
     exit_pool()
-#endif
 #endif
 }
 #endif
 
 #ifdef BLOCKED
-proctype blocked()
+proctype blocked() /* submit_at_limit */
 {
     atomic { TOUCH; inside++; CALL_BEGUN }
     atomic {

@@ -123,8 +123,7 @@ next:
     :: head == tail -> goto park
     fi;
     if
-    :: token[me] ->
-        stop_searching()
+    :: token[me] -> stop_searching()
     :: else
     fi;
     atomic { !FORGOTTEN -> finished++ } /* the task takes as long as it likes */
@@ -147,7 +146,12 @@ park:
     }
     if
     :: HAS_WORK ->
-        atomic { unpark(me); idle--; token[me] = true; searching++; lock = 0 }
+        atomic { unpark(me); idle--; token[me] = true; searching++ }
+#if defined(NAP) && !defined(NAPPER_UNARMED)
+        arm_if_need_be(); /* for a napper that was laid down */
+#else
+        lock = 0;
+#endif
         goto next
     :: !HAS_WORK -> order[me] = STAY
     fi;
@@ -170,14 +174,7 @@ end_idle:
 nap:
     if
     :: atomic { lock == 0 && napper == me -> napper = NOBODY } goto next
-#ifdef NAPPER_UNARMED
     :: napper != me -> goto end_idle
-#else
-    :: atomic { napper != me && lock == 0 && order[me] == STAY -> lock = 1 }
-        arm_if_need_be();
-        goto end_idle
-    :: atomic { napper != me && order[me] != STAY } goto end_idle
-#endif
     fi
 #endif
 }

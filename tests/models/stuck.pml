@@ -14,6 +14,7 @@
  *   TUNE           pool_tune(1) at any time
  *   EXIT           one task ends its thread by pthread_exit
  *   CREATES_FAIL   creates may fail
+ *   NAP            a worker may nap until another parks
  */
 #ifndef CAP
 #define CAP 2
@@ -42,7 +43,10 @@ bool thread[WORKERS], parked[WORKERS], leave[WORKERS];
 byte waiting, aged, stuck;
 byte list[WORKERS], listed;   /* the waiters are workers, by their numbers */
 bool waits[WORKERS], is_aged[WORKERS], woken[WORKERS];
-byte answers, parents_done;
+byte answers;
+#ifdef NAP
+byte napper = NOBODY; /* L */
+#endif
 #ifdef EXIT
 bit exits = 1;
 #endif
@@ -181,6 +185,22 @@ inline submit()
     fi
 }
 
+/* antp_trim_locked */
+inline trim()
+{
+    i = 0;
+    do
+    :: i < WORKERS ->
+        if
+        :: surplus && parked[i] -> parked[i] = false; leave[i] = true; workers--; note_surplus()
+        :: else
+        fi;
+        i++
+    :: else -> break
+    od;
+    i = 0
+}
+
 proctype worker(byte me)
 {
     byte i, w, p;
@@ -196,6 +216,12 @@ next:
         fi
     :: !surplus
     fi;
+#ifdef NAP
+    if
+    :: atomic { lock == 0 && napper == NOBODY -> napper = me } goto nap
+    :: skip
+    fi;
+#endif
     if
     :: atomic { HAS_WORK -> p = head; head++ }
     :: !HAS_WORK -> goto park
@@ -228,10 +254,25 @@ next:
 
 park:
     atomic { lock == 0 -> lock = 1 }
+#ifdef NAP
+    atomic { /* lay_napper_down_locked */
+        if
+        :: napper != NOBODY -> parked[napper] = true; napper = NOBODY
+        :: else
+        fi
+    }
+#endif
 #ifndef PARKS_IN_SURPLUS
-    note_surplus();
     if
-    :: surplus -> leave_crew(); goto end_off
+    :: surplus ->
+#if defined(NAP) && !defined(NAPPER_IN_SURPLUS)
+        atomic { workers--; note_surplus(); trim() }
+        break_deadlock();
+        atomic { lock = 0; thread[me] = false }
+#else
+        leave_crew();
+#endif
+        goto end_off
     :: else
     fi;
 #endif
@@ -240,23 +281,14 @@ end_idle:
     if
     :: atomic { HAS_WORK && lock == 0 && parked[me] -> parked[me] = false } goto next
     :: atomic { leave[me] -> leave[me] = false; thread[me] = false } goto end_off
+    fi;
+#ifdef NAP
+nap:
+    if
+    :: atomic { lock == 0 && napper == me -> napper = NOBODY } goto next
+    :: napper != me -> goto end_idle
     fi
-}
-
-/* antp_trim_locked */
-inline trim()
-{
-    i = 0;
-    do
-    :: i < WORKERS ->
-        if
-        :: surplus && parked[i] -> parked[i] = false; leave[i] = true; workers--; note_surplus()
-        :: else
-        fi;
-        i++
-    :: else -> break
-    od;
-    i = 0
+#endif
 }
 
 #ifdef TUNE

@@ -20,6 +20,8 @@
  *   CREATES_FAIL       no create succeeds
  *   TUNE               pool_tune(1), then pool_tune(CAP), at any time
  *   EXIT               one task ends its thread by pthread_exit
+ *   NAP                a searcher may nap while tasks flow
+ *   START_HOOK         a new thread has a start hook to call before its first task
  */
 #ifndef CAP
 #define CAP 2
@@ -121,31 +123,16 @@ inline lay_napper_down()
 #endif
 
 #ifdef START_HOOK
-/* The user's on_thread_start takes as long as it likes: here until no task is left that
- * an idle worker could run. */
-inline start_hook()
+/* greet: the user's on_thread_start takes as long as it likes, here until no task is left
+ * that an idle worker could run. */
+bool greeted[WORKERS];
+
+inline greet()
 {
-#ifndef HOOK_HOLDS_TOKEN
     if
-    :: token[me] ->
-        atomic { token[me] = false; searching-- }
-        if
-        :: HAS_WORK -> wake_idle()
-        :: !HAS_WORK
-        fi
+    :: !greeted[me] -> greeted[me] = true; !(HAS_WORK && idle > 0)
     :: else
-    fi;
-#endif
-    !(HAS_WORK && idle > 0)
-#ifndef HOOK_HOLDS_TOKEN
-    ;
-    atomic {
-        if
-        :: !token[me] && MAY_BE_WOKEN(true) -> searching++; token[me] = true
-        :: else
-        fi
-    }
-#endif
+    fi
 }
 #endif
 
@@ -181,8 +168,8 @@ proctype worker(byte me)
     byte p;
 end_off:
     atomic { thread[me] && lock == 0 -> skip }
-#ifdef START_HOOK
-    start_hook();
+#ifdef HOOK_HOLDS_TOKEN
+    greet();
 #endif
 next:
 #ifdef TUNE
@@ -216,7 +203,10 @@ next:
     /* got_task */
     if
     :: token[me] ->
-        stop_searching()
+        stop_searching();
+#if defined(START_HOOK) && !defined(HOOK_HOLDS_TOKEN)
+        greet()
+#endif
     :: else
     fi;
     atomic { assert(!begun[p]); begun[p] = true }
