@@ -94,16 +94,19 @@ pool_err pool_wait_timeout(pool_t *pool, int64_t ms)
 /* ---- Closing ------------------------------------------------------------------------------ */
 
 /* Rule 5 of crew.c: first the bit, then the list. Only the call that sets it leaves the
- * janitor. */
-static void close_pool(pool_t *pool)
+ * janitor. Returns which opening it closed, read at the same instant: a reboot comes before
+ * both or after both. */
+static unsigned close_pool(pool_t *pool)
 {
-    bool was_open = (atomic_fetch_or(&pool->tail, ANTP_CLOSED) & ANTP_CLOSED) == 0;
     antp_lock(&pool->lock);
+    bool was_open = (atomic_fetch_or(&pool->tail, ANTP_CLOSED) & ANTP_CLOSED) == 0;
+    unsigned opening = pool->openings;
     antp_refuse_waiters_locked(pool);
     antp_dismiss_locked(pool);
     antp_unlock(&pool->lock);
     if (was_open && pool->expiry_ns != ANTP_NEVER)
         antp_janitor_leave(pool);
+    return opening;
 }
 
 pool_err pool_release(pool_t *pool)
@@ -155,13 +158,13 @@ static bool join_one_locked(pool_t *pool, int64_t deadline)
 }
 
 /* Until every thread is joined and, for destroy, at most `inside` calls are inside. A pool
- * that was opened again meanwhile had come to its end before. */
-static pool_err wait_for_end_locked(pool_t *pool, struct antp_sleeper *me, int inside, int64_t deadline)
+ * that was opened again since `opening` had come to its end before. */
+static pool_err wait_for_end_locked(pool_t *pool, struct antp_sleeper *me, unsigned opening, int inside,
+                                    int64_t deadline)
 {
     pool_err err = POOL_OK;
-    unsigned openings = pool->openings;
     antp_list_append(&pool->enders, &me->link);
-    while (err == POOL_OK && pool->openings == openings &&
+    while (err == POOL_OK && pool->openings == opening &&
            (pool->unjoined > 0 || atomic_load(&pool->inside) > inside)) {
         me->woken = false;
         bool in_time = antp_list_empty(&pool->ended) ? antp_sleep_locked(pool, me, deadline)
@@ -180,9 +183,9 @@ pool_err antp_end(pool_t *pool, struct antp_sleeper *me, int inside, int64_t dea
     antp_lock(&pool->lock);
     pool->ending |= inside == 1; /* before the close: a reboot under way sees one of the two */
     antp_unlock(&pool->lock);
-    close_pool(pool);
+    unsigned opening = close_pool(pool);
     antp_lock(&pool->lock);
-    pool_err err = wait_for_end_locked(pool, me, inside, deadline);
+    pool_err err = wait_for_end_locked(pool, me, opening, inside, deadline);
     antp_exit_locked(pool);
     antp_unlock(&pool->lock);
     antp_cancel_restore(cancel);

@@ -263,16 +263,11 @@ park:
     }
 #endif
 #ifndef PARKS_IN_SURPLUS
-    if
-    :: surplus ->
 #if defined(NAP) && !defined(NAPPER_IN_SURPLUS)
-        atomic { workers--; note_surplus(); trim() }
-        break_deadlock();
-        atomic { lock = 0; thread[me] = false }
-#else
-        leave_crew();
+    atomic { trim() } /* the napper may be the one too many */
 #endif
-        goto end_off
+    if
+    :: surplus -> leave_crew(); goto end_off
     :: else
     fi;
 #endif
