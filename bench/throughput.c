@@ -1,244 +1,185 @@
 /*
  * How many tasks a second does a pool take and finish?
  *
- *     throughput [--tasks N] [--cap C] [--queue Q] [--submitters S] [--sleep-us U]
- *                [--rounds R] [--spin-us P] [--prestart]
+ *     throughput [--cap C | -1] [--queue Q] [--submitters S] [--tasks N] [--ms T]
+ *                [--work-ns W] [--sleep-us U] [--prestart N] [--bare]
+ *                [--call submit|invoke|copy|many16|many256] [--spin-us P]
  *
- * Prints one line: the median rate of R rounds with the lowest and the highest, the
- * threads that the pool started in a round, and for sleeping tasks the share of the ideal
- * rate (cap / sleep), beside that of as many bare threads that only sleep, in rounds that
- * alternate. Every round checks that each task ran exactly once.
+ * One round: submits until N tasks or T milliseconds are over, and prints a line of
+ * name=value. A task marks that it ran, then works W ns or sleeps U µs; each must have run
+ * once. The rate counts from the first submit to the end of the last task. --bare adds a
+ * second part: what the machine does without any pool, at the same instant, with as many
+ * threads as can be of use, which do the same and nothing else; `efficiency` is the rate's
+ * share of that.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-#include "antpool.h"
+#include "common.h"
+#include "subject.h"
 
-enum { ROUNDS_MAX = 101, SUBMITTERS_MAX = 256 };
+enum { LOOK_AT_CLOCK_EVERY = 64 };
 
-struct setup {
-    int tasks, cap, queue, submitters, sleep_us, rounds, spin_us, prestart;
-};
+static struct subject_setup setup = {.cap = 1000, .submitters = 1, .call = "submit"};
+static int tasks = 64000000, ms = 300, work_ns, sleep_us, bare;
+static int64_t work_units;
+static unsigned char *ran; /* a byte a task */
+static int64_t deadline;
+static int submitted[BENCH_SUBMITTERS_MAX];
 
-struct submitter {
-    pthread_t thread;
-    pool_t *pool;
-    const struct setup *setup;
-    int first, count;
-};
+/* ---- Tasks ---------------------------------------------------------------------------- */
 
-static unsigned char *ran; /* one byte a task: exactly one writer each */
-static atomic_int started;
-static int sleep_us;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void task(void *arg)
+static void empty_task(void *arg)
 {
     unsigned char *mine = arg;
     (*mine)++;
 }
 
+static void working_task(void *arg)
+{
+    empty_task(arg);
+    bench_work(work_units);
+}
+
 static void sleeping_task(void *arg)
 {
-    struct timespec pause = {sleep_us / 1000000, sleep_us % 1000000 * 1000L};
-    task(arg);
-    nanosleep(&pause, NULL);
+    empty_task(arg);
+    bench_sleep((int64_t)sleep_us * 1000);
 }
 
-static void on_start(void *unused)
+static void (*task(void))(void *)
 {
-    (void)unused;
-    atomic_fetch_add(&started, 1);
+    return sleep_us > 0 ? sleeping_task : work_ns > 0 ? working_task : empty_task;
 }
 
-static void die(const char *what, pool_err err)
+static int first_of(int who)
 {
-    fprintf(stderr, "throughput: %s: %s\n", what, pool_strerror(err));
-    exit(1);
+    return (int)((int64_t)tasks * who / setup.submitters);
 }
 
-static void *submit_share(void *arg)
+static int every(void)
 {
-    const struct submitter *s = arg;
-    pool_task_fn fn = s->setup->sleep_us > 0 ? sleeping_task : task;
-    for (int i = 0; i < s->count; i++) {
-        pool_err err = pool_submit(s->pool, fn, &ran[s->first + i]);
-        if (err != POOL_OK)
-            die("pool_submit", err);
+    return work_ns > 1000 || sleep_us > 0 ? 1 : LOOK_AT_CLOCK_EVERY;
+}
+
+static void submit_share(int who)
+{
+    int first = first_of(who), share = first_of(who + 1) - first, n = 0, look = every();
+    void (*fn)(void *) = task();
+    while (n < share && (n % look != 0 || bench_now() < deadline))
+        subject_submit(fn, &ran[first + n++]);
+    subject_flush();
+    submitted[who] = n;
+}
+
+static int64_t check_each_ran_once(void)
+{
+    int64_t sum = 0;
+    for (int who = 0; who < setup.submitters; who++) {
+        int first = first_of(who);
+        for (int i = 0; i < submitted[who]; i++)
+            if (ran[first + i] != 1)
+                bench_die("%s: task %d ran %d times", subject_name, first + i, ran[first + i]);
+        sum += submitted[who];
     }
-    return NULL;
+    return sum;
 }
 
-static void check_each_ran_once(int tasks)
-{
-    for (int i = 0; i < tasks; i++)
-        if (ran[i] != 1) {
-            fprintf(stderr, "throughput: task %d ran %d times\n", i, ran[i]);
-            exit(1);
-        }
-}
+/* ---- Without a pool ------------------------------------------------------------------- */
 
-static void submit_all(pool_t *pool, const struct setup *setup)
-{
-    struct submitter all[SUBMITTERS_MAX];
-    for (int i = 0; i < setup->submitters; i++) {
-        int first = (int)((long long)setup->tasks * i / setup->submitters);
-        int next = (int)((long long)setup->tasks * (i + 1) / setup->submitters);
-        all[i] = (struct submitter){.pool = pool, .setup = setup, .first = first, .count = next - first};
-        if (pthread_create(&all[i].thread, NULL, submit_share, &all[i]) != 0)
-            die("pthread_create", POOL_ERR_NO_THREAD);
-    }
-    for (int i = 0; i < setup->submitters; i++)
-        pthread_join(all[i].thread, NULL);
-}
+static atomic_llong bare_done;
+static int64_t bare_share;
 
-/* From the first submit to the end of the last task; making and ending the pool and the
- * submitters' threads is a small part that counts with it. */
-static double one_round(const struct setup *setup)
+static void bare_body(int who)
 {
-    pool_t *pool;
-    memset(ran, 0, (size_t)setup->tasks);
-    pool_err err = pool_new_with(&pool, setup->cap, pool_with_queue(setup->queue),
-                                 pool_with_prestart(setup->prestart ? setup->cap : 0),
-                                 pool_with_spin_us(setup->spin_us),
-                                 pool_with_thread_hooks(on_start, NULL, NULL));
-    if (err != POOL_OK)
-        die("pool_new", err);
-    double begin = now();
-    submit_all(pool, setup);
-    pool_wait(pool);
-    double seconds = now() - begin;
-    pool_destroy(pool);
-    check_each_ran_once(setup->tasks);
-    return setup->tasks / seconds;
-}
-
-/* The same sleeps without any pool: cap threads that do nothing else. What the machine
- * itself allows at the moment, to hold the pool's share of the ideal against. */
-static void *sleep_share(void *arg)
-{
-    const struct setup *setup = arg;
     unsigned char unused = 0;
-    for (int i = 0; i < setup->tasks / setup->cap; i++)
-        sleeping_task(&unused);
-    return NULL;
-}
-
-static double bare_round(struct setup *setup)
-{
-    pthread_attr_t attr;
-    pthread_t *threads = malloc((size_t)setup->cap * sizeof *threads);
-    if (threads == NULL || pthread_attr_init(&attr) != 0)
-        die("malloc", POOL_ERR_NO_MEMORY);
-    pthread_attr_setstacksize(&attr, POOL_STACK_DEFAULT);
-    double begin = now();
-    for (int i = 0; i < setup->cap; i++)
-        if (pthread_create(&threads[i], &attr, sleep_share, setup) != 0)
-            die("pthread_create", POOL_ERR_NO_THREAD);
-    for (int i = 0; i < setup->cap; i++)
-        pthread_join(threads[i], NULL);
-    double seconds = now() - begin;
-    pthread_attr_destroy(&attr);
-    free(threads);
-    return setup->tasks / setup->cap * setup->cap / seconds;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *rate, int n)
-{
-    qsort(rate, (size_t)n, sizeof *rate, by_value);
-    return rate[n / 2];
-}
-
-static void run(struct setup *setup)
-{
-    double rate[ROUNDS_MAX], bare[ROUNDS_MAX];
-    bool sleeps = setup->sleep_us > 0 && setup->cap > 0;
-    for (int i = 0; i < setup->rounds; i++) {
-        rate[i] = one_round(setup);
-        bare[i] = sleeps ? bare_round(setup) : 0;
+    void (*fn)(void *) = task();
+    int64_t n = 0;
+    (void)who;
+    while (n < bare_share && bench_now() < deadline) {
+        fn(&unused);
+        n++;
     }
-    double mid = median(rate, setup->rounds);
-    printf("cap %5d  queue %4d  submitters %d  %9.0f tasks/s (%.0f .. %.0f)  %.1f threads",
-           setup->cap, setup->queue, setup->submitters, mid, rate[0], rate[setup->rounds - 1],
-           (double)atomic_load(&started) / setup->rounds);
-    if (sleeps) {
-        double ideal = setup->cap / (setup->sleep_us / 1e6);
-        printf("  sleep %d us%s: %.3f of the ideal, bare threads %.3f", setup->sleep_us,
-               setup->prestart ? ", prestarted" : "", mid / ideal, median(bare, setup->rounds) / ideal);
+    atomic_fetch_add(&bare_done, n);
+}
+
+/* As many threads as the pool may run tasks at once; if they burn processor time, not more
+ * than there are processors. */
+static double bare_rate(int64_t n, int64_t duration)
+{
+    int threads = setup.cap;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (sleep_us == 0 && (threads < 0 || threads > processors))
+        threads = (int)processors;
+    bare_share = sleep_us > 0 ? (n + threads - 1) / threads : INT64_MAX;
+    int64_t begin = bench_now();
+    deadline = sleep_us > 0 ? INT64_MAX : begin + duration;
+    bench_threads(threads, bare_body);
+    return (double)atomic_load(&bare_done) * 1e9 / (double)(bench_now() - begin);
+}
+
+/* ---- A round -------------------------------------------------------------------------- */
+
+static void report(int64_t n, int64_t duration, int64_t cpu, long threads, long kib)
+{
+    double rate = (double)n * 1e9 / (double)duration;
+    printf("subject=%s call=%s cap=%d queue=%d submitters=%d work_ns=%d sleep_us=%d tasks=%lld "
+           "seconds=%.6f rate=%.0f cpu=%.6f threads=%ld rss_kib=%ld",
+           subject_name, setup.call, setup.cap, setup.queue, setup.submitters, work_ns, sleep_us,
+           (long long)n, (double)duration / 1e9, rate, (double)cpu / 1e9, threads, kib);
+    if (bare) {
+        double reference = bare_rate(n, duration);
+        printf(" bare=%.0f efficiency=%.4f", reference, rate / reference);
     }
     printf("\n");
 }
 
-static int number(const char *name, const char *text, int least, int most)
+static void run_round(void)
 {
-    char *end;
-    errno = 0;
-    long n = strtol(text, &end, 10);
-    if (errno == 0 && *text != '\0' && *end == '\0' && n >= least && n <= most)
-        return (int)n;
-    fprintf(stderr, "throughput: %s takes a number from %d to %d, not \"%s\"\n", name, least, most, text);
-    exit(2);
-}
-
-static void usage(void)
-{
-    fprintf(stderr, "usage: throughput [--tasks N] [--cap C | -1] [--queue Q] [--submitters S] "
-                    "[--sleep-us U] [--rounds R] [--spin-us P] [--prestart]\n");
-    exit(2);
-}
-
-static struct setup parse(int argc, char **argv)
-{
-    struct setup s = {.tasks = 3000000, .cap = 1000, .submitters = 1, .rounds = 7};
-    struct { const char *name; int *value, least, most; } known[] = {
-        {"--tasks", &s.tasks, 1, 1000000000},        {"--cap", &s.cap, -1, INT_MAX},
-        {"--queue", &s.queue, 0, INT_MAX},           {"--submitters", &s.submitters, 1, SUBMITTERS_MAX},
-        {"--sleep-us", &s.sleep_us, 0, 1000000000},  {"--rounds", &s.rounds, 1, ROUNDS_MAX},
-        {"--spin-us", &s.spin_us, -1, 1000000},
-    };
-    for (int i = 1; i < argc; i++) {
-        size_t k = 0, n = sizeof known / sizeof *known;
-        if (strcmp(argv[i], "--prestart") == 0) {
-            s.prestart = 1;
-            continue;
-        }
-        while (k < n && strcmp(argv[i], known[k].name) != 0)
-            k++;
-        if (k == n || i + 1 == argc)
-            usage();
-        *known[k].value = number(known[k].name, argv[++i], known[k].least, known[k].most);
+    const char *why = subject_start(&setup);
+    if (why != NULL) {
+        fprintf(stderr, "%s: %s: %s\n", bench_program, subject_name, why);
+        _exit(BENCH_SKIPPED);
     }
-    return s;
+    int64_t cpu = bench_cpu(), begin = bench_now();
+    deadline = ms > 0 ? begin + (int64_t)ms * 1000000 : INT64_MAX;
+    subject_run(setup.submitters, submit_share);
+    int64_t duration = bench_now() - begin;
+    cpu = bench_cpu() - cpu;
+    long threads = bench_proc(BENCH_STATUS, "Threads") - 1, kib = bench_proc(BENCH_STATUS, "VmHWM");
+    int64_t n = check_each_ran_once();
+    subject_stop();
+    report(n, duration, cpu, threads, kib);
 }
 
 int main(int argc, char **argv)
 {
-    struct setup setup = parse(argc, argv);
-    sleep_us = setup.sleep_us;
-    ran = malloc((size_t)setup.tasks);
-    if (ran == NULL)
-        die("malloc", POOL_ERR_NO_MEMORY);
-    run(&setup);
-    free(ran);
+    bench_parse(argc, argv, (struct bench_option[]){
+        {"--cap", &setup.cap, NULL, NULL, -1, INT_MAX},
+        {"--queue", &setup.queue, NULL, NULL, 0, INT_MAX},
+        {"--submitters", &setup.submitters, NULL, NULL, 1, BENCH_SUBMITTERS_MAX},
+        {"--tasks", &tasks, NULL, NULL, 1, 1000000000},
+        {"--ms", &ms, NULL, NULL, 0, 600000},
+        {"--work-ns", &work_ns, NULL, NULL, 0, 1000000000},
+        {"--sleep-us", &sleep_us, NULL, NULL, 0, 1000000000},
+        {"--prestart", &setup.prestart, NULL, NULL, 0, 1 << 24},
+        {"--spin-us", &setup.spin_us, NULL, NULL, -1, 1000000},
+        {"--call", NULL, &setup.call, NULL, 0, 0},
+        {"--bare", NULL, NULL, &bare, 0, 0},
+        {NULL, NULL, NULL, NULL, 0, 0},
+    });
+    if (bare && sleep_us > 0 && setup.cap < 0)
+        bench_die("--bare with --sleep-us needs a cap: as many threads sleep beside it");
+    work_units = bench_work_units(work_ns);
+    ran = mmap(NULL, (size_t)tasks, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (ran == MAP_FAILED)
+        bench_die("no memory for %d tasks", tasks);
+    run_round();
     return 0;
 }

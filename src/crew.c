@@ -47,6 +47,17 @@ static bool take_token(pool_t *pool, bool may_start)
     return true;
 }
 
+bool antp_claim_search(struct antp_worker *worker)
+{
+    uint64_t crew = atomic_load(&worker->pool->crew);
+    while (antp_searching(crew) == 0)
+        if (atomic_compare_exchange_weak(&worker->pool->crew, &crew, crew + ANTP_SEARCHING)) {
+            antp_begin_search(worker);
+            return true;
+        }
+    return false;
+}
+
 void antp_start_searching(struct antp_worker *worker)
 {
     if (take_token(worker->pool, true))

@@ -23,7 +23,8 @@
  * and why no wake-up is lost).
  *
  * Acceptance is bounded by tail - done < limit. Workers count finished tasks in a few
- * stripes, each a cache line; submitters keep a lower bound of the sum and sum anew only
+ * stripes, each a cache line: the first few workers in one of their own, all others in the
+ * last; submitters keep a lower bound of the sum and sum anew only
  * when that says "full".
  *
  * Everything rare goes through pool->lock: parking, waking, starting and ending threads,
@@ -144,11 +145,16 @@ struct antp_worker {
     bool searching;           /* W: holds a searching token … */
     int64_t looked_at;        /* W: … since then (ns), or has looked at the flow then, */
     uint64_t head_then;       /* W: when head was here; both set by whoever hands the token */
+    int64_t pace;             /* W: ns from one task taken to the next, when it last found none */
+    uint64_t ran;             /* W: tasks */
+    int64_t spell_at;         /* W: its spell began then (ns) … */
+    uint64_t spell_ran;       /* W: … when it had run so many */
     bool left;                /* L: out of the crew */
     bool over;                /* W: on the ended list, or about to be */
     bool greeted;             /* W: the start hook was called */
     pool_task_fn held;        /* W: the first task, while the start hook runs */
-    atomic_uint_fast64_t *done; /* I: its stripe */
+    bool owns_stripe;         /* I: nobody else writes … */
+    atomic_uint_fast64_t *done; /* I: … its stripe */
     pool_t *pool;             /* I */
     int number;               /* I: the n of <pool>/<n> */
     struct antp_link link;    /* L: idle stack, ended list or free list */
@@ -235,11 +241,13 @@ struct pool {
     atomic_uint_fast64_t head_seen; /* A: a lower bound of head */
     struct antp_pace room_pace;     /* of done, each time a submitter finds no room */
     atomic_bool pressed;            /* A: one did since a worker last found no work */
+    atomic_int lookers;             /* A: submitters that look for room before they sleep */
 
     /* Takers. */
     alignas(ANTP_APART) atomic_uint_fast64_t head; /* A: position */
     atomic_bool spinning;                          /* A: a worker looks again */
     struct antp_pace work_pace;                    /* of head, each time a worker finds no work */
+    atomic_int_fast64_t each_took;                 /* A: ns a task, in the last spell of a worker */
 
     alignas(ANTP_APART) atomic_uint_fast64_t crew; /* A: see crew.c */
     atomic_int inside;     /* A up, L down: calls that destroy must wait for */
@@ -330,6 +338,7 @@ pool_err antp_awaken_locked(pool_t *);
 bool antp_add_worker_locked(pool_t *);           /* false: at the cap, or it failed */
 void antp_stop_searching(struct antp_worker *);  /* found work: gives the token back */
 void antp_start_searching(struct antp_worker *); /* takes a token if somebody could be woken */
+bool antp_claim_search(struct antp_worker *);    /* takes one if nobody has it */
 bool antp_park(struct antp_worker *);            /* false: it has left */
 bool antp_nap(struct antp_worker *);             /* false: another naps; it may have left */
 bool antp_leave_if_surplus(struct antp_worker *);
@@ -364,7 +373,7 @@ void *antp_worker_main(void *worker);
 void antp_worker_free_all(pool_t *);
 struct antp_worker *antp_worker_get_locked(pool_t *); /* a record without a thread, or NULL */
 pool_err antp_worker_reserve(pool_t *, size_t n);     /* prealloc */
-void antp_finished(pool_t *, atomic_uint_fast64_t *stripe, uint64_t n);
+void antp_finished(pool_t *, uint64_t n); /* by one who is no worker */
 void antp_attend(pool_t *);                           /* someone waits: see to it */
 
 /* ---- submit.c -------------------------------------------------------------------------- */

@@ -68,7 +68,8 @@ static pool_err wait_until(pool_t *pool, int64_t deadline)
     antp_enter(pool);
     antp_lock(&pool->lock);
     antp_list_append(&pool->quieters, &me.link);
-    atomic_fetch_add(&pool->quiet, 1); /* seq_cst, before is_quiet: pairs with antp_finished */
+    atomic_fetch_add(&pool->quiet, 1); /* seq_cst, before is_quiet: pairs with got_task and settle */
+    antp_see_finished(pool);
     if (!is_quiet(pool) && !antp_sleep_locked(pool, &me, deadline))
         err = POOL_ERR_TIMEOUT;
     atomic_fetch_sub(&pool->quiet, 1);

@@ -38,13 +38,14 @@ static uint64_t cells_for(int cap, int queue)
     return cells;
 }
 
-/* Two for each processor: workers that run at once then seldom share a line. */
+/* Two for each processor, the last of them shared: workers that run at once then seldom
+ * share a line. */
 static uint64_t stripes_for(int cap)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     uint64_t stripes = 1;
     while (stripes < ANTP_STRIPES_MAX && (long)stripes < 2 * processors &&
-           (cap == POOL_UNLIMITED || stripes < (uint64_t)cap))
+           (cap == POOL_UNLIMITED || stripes <= (uint64_t)cap))
         stripes *= 2;
     return stripes;
 }

@@ -62,12 +62,25 @@ enum antp_take { ANTP_TAKE_OK, ANTP_TAKE_EMPTY, ANTP_TAKE_UNPUBLISHED };
 /* Marks the cell of a copied task; never called. */
 void antp_copied(void *);
 
+static inline struct antp_stripe *antp_shared_stripe(pool_t *pool)
+{
+    return &pool->stripes[pool->stripe_mask];
+}
+
 static inline uint64_t antp_done(pool_t *pool)
 {
     uint64_t sum = 0;
     for (uint64_t i = 0; i <= pool->stripe_mask; i++)
-        sum += atomic_load(&pool->stripes[i].done); /* pairs with the add in antp_finished */
+        sum += atomic_load(&pool->stripes[i].done); /* pairs with count_finished and antp_finished */
     return sum;
+}
+
+/* For one who has just joined those who wait (seq_cst) and is about to look at done: a
+ * worker that did not see it join moved head before this load, which so sees that move, and
+ * with it all that the worker had counted before. */
+static inline void antp_see_finished(pool_t *pool)
+{
+    (void)atomic_load(&pool->head); /* pairs with the swap in antp_take_task */
 }
 
 /* How much work is queued, or about to be. A stale head errs upwards. */
@@ -101,19 +114,28 @@ static inline uint64_t antp_free_cells(pool_t *pool, uint64_t position, uint64_t
  * allow. */
 static inline int64_t antp_allowed(pool_t *pool, uint64_t position)
 {
+    int64_t limit = atomic_load(&pool->limit), cells = (int64_t)pool->mask + 1;
     uint64_t done = antp_done(pool);
-    uint64_t head = atomic_load_explicit(&pool->head, memory_order_acquire);
+    int64_t by_limit = limit - (int64_t)(position - done);
+    if (by_limit <= 0)
+        return by_limit;
     atomic_store_explicit(&pool->done_seen, done, memory_order_release);
+    if (ANTP_LIKELY(limit <= cells))
+        return by_limit;
+    uint64_t head = atomic_load_explicit(&pool->head, memory_order_acquire);
     atomic_store_explicit(&pool->head_seen, head, memory_order_release);
-    int64_t by_limit = atomic_load(&pool->limit) - (int64_t)(position - done);
-    int64_t by_cells = (int64_t)pool->mask + 1 - (int64_t)(position - head);
+    int64_t by_cells = cells - (int64_t)(position - head);
     return by_limit < by_cells ? by_limit : by_cells;
 }
 
-static inline int64_t antp_allowed_cached(pool_t *pool, uint64_t position, uint64_t done, uint64_t head)
+static inline int64_t antp_allowed_cached(pool_t *pool, uint64_t position, uint64_t done)
 {
-    int64_t by_limit = atomic_load_explicit(&pool->limit, memory_order_relaxed) - (int64_t)(position - done);
-    int64_t by_cells = (int64_t)pool->mask + 1 - (int64_t)(position - head);
+    int64_t limit = atomic_load_explicit(&pool->limit, memory_order_relaxed), cells = (int64_t)pool->mask + 1;
+    int64_t by_limit = limit - (int64_t)(position - done);
+    if (ANTP_LIKELY(limit <= cells))
+        return by_limit;
+    uint64_t head = atomic_load_explicit(&pool->head_seen, memory_order_acquire);
+    int64_t by_cells = cells - (int64_t)(position - head);
     return by_limit < by_cells ? by_limit : by_cells;
 }
 
@@ -122,12 +144,11 @@ static inline enum antp_room antp_claim(pool_t *pool, uint64_t want, uint64_t *p
 {
     for (;;) {
         uint64_t done = atomic_load_explicit(&pool->done_seen, memory_order_acquire);
-        uint64_t head = atomic_load_explicit(&pool->head_seen, memory_order_acquire);
         uint64_t tail = atomic_load_explicit(&pool->tail, memory_order_acquire);
         if (ANTP_UNLIKELY(tail & ANTP_BITS))
             return tail & ANTP_CLOSED ? ANTP_ROOM_CLOSED : ANTP_ROOM_ASLEEP;
         uint64_t at = ANTP_POSITION(tail);
-        int64_t allowed = antp_allowed_cached(pool, at, done, head);
+        int64_t allowed = antp_allowed_cached(pool, at, done);
         if (ANTP_UNLIKELY(allowed <= 0) && (allowed = antp_allowed(pool, at)) <= 0) {
             if (atomic_load_explicit(&pool->tail, memory_order_relaxed) != tail)
                 continue;
@@ -224,12 +245,17 @@ static inline void antp_look_pause(unsigned looks)
         antp_relax();
 }
 
-/* Nanoseconds for each step of the counter since the last call; ANTP_NEVER if none. */
+/* Nanoseconds for each step of the counter since the last call that saw one; if there was
+ * none since, the time without. */
 static inline int64_t antp_pace(struct antp_pace *pace, uint64_t count, int64_t now)
 {
-    int64_t spent = now - atomic_exchange_explicit(&pace->at, now, memory_order_relaxed);
-    uint64_t steps = count - atomic_exchange_explicit(&pace->count, count, memory_order_relaxed);
-    return steps == 0 ? ANTP_NEVER : spent / (int64_t)steps;
+    int64_t spent = now - atomic_load_explicit(&pace->at, memory_order_relaxed);
+    uint64_t steps = count - atomic_load_explicit(&pace->count, memory_order_relaxed);
+    if (steps == 0)
+        return spent;
+    atomic_store_explicit(&pace->at, now, memory_order_relaxed);
+    atomic_store_explicit(&pace->count, count, memory_order_relaxed);
+    return spent / (int64_t)steps;
 }
 
 /* The time in which tasks in a stream fill, or leave, half of the limit. */

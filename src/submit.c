@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 enum { BATCH = 256 };      /* tasks that submit_many claims at once: their takers wait for all */
+enum { LOOKERS_MAX = 8 };  /* submitters that look again at once; the next one sleeps */
+enum { LOOK_NS = 2000 };   /* a look takes less, unless others had the processor */
 enum { BUSY_LOOKS = 256 }; /* how often a call that may not wait looks at a cell in use */
 
 /* How a submit behaves at the limit. */
@@ -91,22 +93,45 @@ static bool worth_a_look(pool_t *pool, int64_t now)
     return pool->spin_ns > 0 && each < ANTP_SHORT_NS / limit;
 }
 
+/* Or the pool is closed, or asleep: all are worth another try. */
+static bool has_room(pool_t *pool)
+{
+    uint64_t tail = atomic_load(&pool->tail);
+    return (tail & ANTP_BITS) != 0 ||
+           (atomic_load(&pool->waiting) == 0 && antp_allowed(pool, ANTP_POSITION(tail)) > 0);
+}
+
+/* Time during which others had the processor does not count. */
+static int64_t look_lasted(int64_t *last)
+{
+    int64_t now = antp_now(), spent = now - *last;
+    *last = now;
+    return spent < LOOK_NS ? spent : LOOK_NS;
+}
+
 static bool room_soon(pool_t *pool, int64_t deadline)
 {
-    int64_t now = antp_now(), until = now + pool->spin_ns;
+    int64_t now = antp_now();
     if (now >= deadline || !worth_a_look(pool, now))
         return false;
-    if (until > deadline)
-        until = deadline;
     antp_spin_until(now + antp_gather_ns(pool));
-    for (unsigned looks = 0;; looks++) {
-        uint64_t tail = atomic_load(&pool->tail);
-        if ((tail & ANTP_BITS) != 0 || antp_allowed(pool, ANTP_POSITION(tail)) > 0)
+    int64_t looked = 0;
+    for (unsigned looks = 0; looked < pool->spin_ns && now < deadline; looks++) {
+        if (has_room(pool))
             return true;
-        if (atomic_load(&pool->waiting) > 0 || antp_now() >= until)
-            return false;
         antp_look_pause(looks);
+        looked += look_lasted(&now);
     }
+    return false;
+}
+
+static bool look_for_room(pool_t *pool, int64_t deadline)
+{
+    bool found = false;
+    if (atomic_fetch_add(&pool->lookers, 1) < LOOKERS_MAX)
+        found = room_soon(pool, deadline);
+    atomic_fetch_sub(&pool->lookers, 1);
+    return found;
 }
 
 static pool_err push_or_wait(pool_t *pool, const struct antp_task *task, int64_t deadline)
@@ -118,11 +143,11 @@ static pool_err push_or_wait(pool_t *pool, const struct antp_task *task, int64_t
         case ANTP_ROOM_CLOSED: return POOL_ERR_CLOSED;
         case ANTP_ROOM_ASLEEP: return err;
         case ANTP_ROOM_FULL:
-            if (room_soon(pool, deadline))
+        case ANTP_ROOM_WAITED:
+            if (look_for_room(pool, deadline))
                 break;
             return antp_wait_for_slot(pool, task, deadline);
-        case ANTP_ROOM_BUSY:
-        case ANTP_ROOM_WAITED: return antp_wait_for_slot(pool, task, deadline);
+        case ANTP_ROOM_BUSY: return antp_wait_for_slot(pool, task, deadline);
         }
 }
 
@@ -180,7 +205,7 @@ bool antp_discard_one(pool_t *pool, pool_discard_fn handler, void *user)
     while ((take = antp_take_task(pool, &tail_seen, &task)) == ANTP_TAKE_UNPUBLISHED)
         sched_yield(); /* its submitter has claimed and is about to publish */
     if (take == ANTP_TAKE_OK) {
-        antp_finished(pool, &pool->stripes[0].done, 1);
+        antp_finished(pool, 1);
         dismiss_if_closed(pool);
         int cancel = antp_cancel_off();
         antp_frame_push(&frame, pool, -1);

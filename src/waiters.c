@@ -116,7 +116,8 @@ static void join_list_locked(pool_t *pool, struct antp_waiter *me, int64_t deadl
     me->stuck = deadline == ANTP_NEVER && antp_is_worker_of(pool);
     pool->stuck += me->stuck;
     antp_list_append(&pool->waiters, &me->sleeper.link);
-    atomic_fetch_add(&pool->waiting, 1); /* seq_cst: pairs with the load in antp_finished */
+    atomic_fetch_add(&pool->waiting, 1); /* seq_cst: pairs with the loads in got_task and settle */
+    antp_see_finished(pool);
 }
 
 static void give_up_locked(pool_t *pool, struct antp_waiter *me, pool_err answer)
@@ -132,6 +133,7 @@ static void grow_old_locked(pool_t *pool, struct antp_waiter *me)
         return;
     me->aged = true;
     atomic_fetch_add(&pool->aged, 1); /* pairs with the load in admission_due */
+    antp_see_finished(pool);
 }
 
 /* The first sleep ends after ANTP_AGE_NS; so does one behind a cell in use. */

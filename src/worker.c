@@ -28,12 +28,33 @@ static inline bool somebody_waits(pool_t *pool)
     return (atomic_load(&pool->waiting) | atomic_load(&pool->quiet)) != 0;
 }
 
-void antp_finished(pool_t *pool, atomic_uint_fast64_t *stripe, uint64_t n)
+void antp_finished(pool_t *pool, uint64_t n)
 {
-    atomic_fetch_add(stripe, n); /* seq_cst, before the loads of waiting and quiet: whoever
-                                    joined before them is seen, whoever joins later sees n */
+    atomic_fetch_add(&antp_shared_stripe(pool)->done, n); /* seq_cst, before the loads of waiting and
+                                                             quiet: whoever joined before is seen */
     if (ANTP_UNLIKELY(somebody_waits(pool)))
         antp_attend(pool);
+}
+
+/* Makes what count_finished stored visible to whoever joins the waiting from now on, then
+ * looks for those who joined before. Before a worker leaves, sleeps or looks for work that
+ * is not there yet; one that takes its next task at once does the same in got_task, where
+ * the swap of head stands in place of the add. */
+static void settle(struct antp_worker *worker)
+{
+    atomic_fetch_add(worker->done, 0);
+    if (ANTP_UNLIKELY(somebody_waits(worker->pool)))
+        antp_attend(worker->pool);
+}
+
+/* A stripe of its own needs no locked instruction. */
+static inline void count_finished(struct antp_worker *worker)
+{
+    if (ANTP_LIKELY(worker->owns_stripe))
+        atomic_store_explicit(worker->done, atomic_load_explicit(worker->done, memory_order_relaxed) + 1,
+                              memory_order_release); /* pairs with antp_done */
+    else
+        atomic_fetch_add(worker->done, 1);
 }
 
 /* ---- The loop ----------------------------------------------------------------------------- */
@@ -49,7 +70,8 @@ static void finish_task(struct antp_worker *worker)
 {
     worker->frame.task.fn = NULL;
     end_forked(worker);
-    antp_finished(worker->pool, worker->done, 1);
+    worker->ran++;
+    count_finished(worker);
 }
 
 static void recover_from_panic(struct antp_worker *worker)
@@ -109,7 +131,7 @@ static bool look_again(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
     int64_t now = antp_now(), until = now + pool->spin_ns;
-    int64_t each = antp_pace(&pool->work_pace, atomic_load(&pool->head), now);
+    int64_t each = worker->pace = antp_pace(&pool->work_pace, atomic_load(&pool->head), now);
     if (!worth_a_look(pool, each) || atomic_exchange(&pool->spinning, true))
         return false;
     if (!worker->searching)
@@ -140,10 +162,49 @@ static bool tasks_flow(struct antp_worker *worker)
     return each < ANTP_FLOW_NS || (each < ANTP_STREAM_NS && queued * each < ANTP_DRAIN_NS);
 }
 
+/* It found nothing: others take what comes, it comes often, and it takes less time than a
+ * wake-up. To park would be to be woken again for each second task. */
+static bool is_one_too_many(struct antp_worker *worker)
+{
+    return worker->pace < ANTP_SOON_NS &&
+           atomic_load_explicit(&worker->pool->each_took, memory_order_relaxed) < ANTP_STREAM_NS;
+}
+
 /* False: the worker has left the crew. */
-static bool next_task(struct antp_worker *worker)
+static bool rest(struct antp_worker *worker)
+{
+    if (is_one_too_many(worker) && (worker->searching || antp_claim_search(worker)) && antp_nap(worker))
+        return !worker->left;
+    return antp_park(worker);
+}
+
+/* A spell is what a worker runs from one search to the next. */
+static void begin_spell(struct antp_worker *worker)
+{
+    worker->spell_at = antp_now();
+    worker->spell_ran = worker->ran;
+}
+
+static void end_spell(struct antp_worker *worker)
+{
+    uint64_t ran = worker->ran - worker->spell_ran;
+    if (ran > 0)
+        atomic_store_explicit(&worker->pool->each_took, (antp_now() - worker->spell_at) / (int64_t)ran,
+                              memory_order_relaxed);
+}
+
+static inline bool take_at_once(struct antp_worker *worker)
+{
+    return !worker->searching && !atomic_load_explicit(&worker->pool->surplus, memory_order_relaxed) &&
+           antp_take_task(worker->pool, &worker->tail_seen, &worker->frame.task) == ANTP_TAKE_OK;
+}
+
+/* False: the worker has left the crew. */
+static bool seek_task(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
+    settle(worker);
+    end_spell(worker);
     for (unsigned looks = 0;;) {
         if (ANTP_UNLIKELY(atomic_load_explicit(&pool->surplus, memory_order_relaxed)) &&
             antp_leave_if_surplus(worker))
@@ -156,15 +217,24 @@ static bool next_task(struct antp_worker *worker)
         switch (antp_take_task(pool, &worker->tail_seen, &worker->frame.task)) {
         case ANTP_TAKE_OK:
             got_task(worker);
+            begin_spell(worker);
             return true;
         case ANTP_TAKE_UNPUBLISHED:
             antp_look_pause(looks++); /* its submitter has claimed it and may be preempted */
             break;
         case ANTP_TAKE_EMPTY:
-            if (!look_again(worker) && !antp_park(worker))
+            if (!look_again(worker) && !rest(worker))
                 return false;
         }
     }
+}
+
+static inline bool next_task(struct antp_worker *worker)
+{
+    if (ANTP_UNLIKELY(!take_at_once(worker)))
+        return seek_task(worker);
+    got_task(worker);
+    return true;
 }
 
 static void worker_exits(void *worker);
@@ -226,6 +296,7 @@ static void worker_exits(void *arg)
         report_exit(worker);
         if (worker->frame.task.fn != NULL)
             finish_task(worker);
+        settle(worker);
         if (!antp_lose_worker(worker)) {
             run_tasks(worker);
             return;
@@ -289,7 +360,8 @@ static struct antp_worker *new_record(pool_t *pool)
     pool->chunks->used++;
     worker->pool = pool;
     worker->number = pool->numbered++;
-    worker->done = &pool->stripes[(unsigned)worker->number & pool->stripe_mask].done;
+    worker->owns_stripe = (uint64_t)worker->number < pool->stripe_mask;
+    worker->done = worker->owns_stripe ? &pool->stripes[worker->number].done : &antp_shared_stripe(pool)->done;
     antp_list_init(&worker->link);
     return worker;
 }

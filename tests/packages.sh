@@ -11,6 +11,8 @@
 #   clang     clang with its address, undefined and thread sanitizers
 #   cxx       a C++17 compiler: $CXX, else c++
 #   spin      the model checker
+#   python    python3, for the bench suite
+#   peers     the other pools that the bench suite measures, as far as there are packages
 #
 # Nothing is installed, and no network used, if everything is there. Packages are
 # installed by apt-get as root, or through sudo. dnf, apk and brew are untested.
@@ -67,6 +69,8 @@ antpool_has() {
         antpool_links_c clang -fsanitize=thread ;;
     cxx) antpool_links_cxx ${CXX:-c++} ;;
     spin) antpool_exists spin ;;
+    python) antpool_exists python3 ;;
+    peers) antpool_exists go && pkg-config --exists libuv glib-2.0 apr-1 apr-util-1 tbb ;;
     *)
         echo "antpool: packages.sh knows no '$1'" >&2
         exit 2
@@ -104,6 +108,11 @@ antpool_packages() {
     apt-get/clang) echo clang libc6-dev "$(antpool_clang_runtime)" ;;
     apt-get/cxx) echo g++ libc6-dev ;;
     apt-get/spin) echo spin ;;
+    apt-get/python) echo python3 ;;
+    apt-get/peers)
+        echo libuv1-dev libglib2.0-dev libapr1-dev libaprutil1-dev libtbb-dev libboost-dev golang-go \
+            golang-golang-x-sync-dev g++
+        ;;
 
     dnf/compiler) echo gcc glibc-devel libasan libubsan libtsan ;;
     dnf/cmake) echo cmake make pkgconf-pkg-config ;;
@@ -111,6 +120,8 @@ antpool_packages() {
     dnf/clang) echo clang compiler-rt glibc-devel ;;
     dnf/cxx) echo gcc-c++ ;;
     dnf/spin) echo spin ;;
+    dnf/python) echo python3 ;;
+    dnf/peers) echo libuv-devel glib2-devel apr-devel apr-util-devel tbb-devel boost-devel golang gcc-c++ ;;
 
     apk/compiler) echo gcc musl-dev ;;
     apk/cmake) echo cmake make pkgconf ;;
@@ -118,10 +129,14 @@ antpool_packages() {
     apk/clang) echo clang compiler-rt musl-dev ;;
     apk/cxx) echo g++ ;;
     apk/spin) echo spin ;;
+    apk/python) echo python3 ;;
+    apk/peers) echo libuv-dev glib-dev apr-dev apr-util-dev onetbb-dev boost-dev go g++ ;;
 
     brew/cmake) echo cmake make pkgconf ;;
     brew/cmocka) echo cmocka pkgconf ;;
     brew/spin) echo spin ;;
+    brew/python) echo python3 ;;
+    brew/peers) echo libuv glib apr apr-util tbb boost go ;;
     esac
 }
 

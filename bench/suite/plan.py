@@ -1,0 +1,125 @@
+"""What is measured: a section for each question, its cases, and how its table looks."""
+
+import os
+
+from rounds import Case
+
+
+class Metric:
+    """A field of the programs' output. `better` is more, less, or neither."""
+
+    def __init__(self, field, title, unit, better, shown=True):
+        self.field, self.title, self.unit, self.better, self.shown = field, title, unit, better, shown
+
+
+class Section:
+    def __init__(self, name, title, rows, columns, metrics, cases, rounds=None):
+        self.name, self.title, self.rows, self.columns = name, title, rows, columns
+        self.metrics, self.cases, self.rounds = metrics, cases, rounds
+
+
+RATE = Metric("rate", "Tasks a second", "tasks/s", "more")
+THREADS = Metric("threads", "Threads", "threads", "neither", shown=False)
+EFFICIENCY = Metric("efficiency", "Share of what bare threads do in the same round", "share", "more")
+
+
+class Plan:
+    """Builds the sections for a folder of programs. quick: less time each, fewer cases."""
+
+    def __init__(self, folder, peers, quick):
+        self.folder, self.peers, self.quick = folder, peers, quick
+        self.ms = 100 if quick else 200
+
+    def program(self, question, subject):
+        if subject == "antpool":
+            return [os.path.join(self.folder, question)]
+        return [os.path.join(self.folder, f"{question}-{subject}")]
+
+    def throughput(self, subject, keys, *more):
+        options = []
+        for name, value in keys.items():
+            options += ["--" + name.replace("_", "-"), value]
+        return Case({"subject": subject, **keys},
+                    self.program("throughput", subject) + ["--ms", self.ms] + options + list(more))
+
+    def subjects(self):
+        return ["antpool"] + self.peers
+
+    # ---- Sections ----
+
+    def empty(self):
+        caps = [(1, 0), (2, 0), (2, 1024), (8, 0), (64, 0), (1000, 0), (1000, 1024), (10000, 0), (-1, 0)]
+        if not self.quick:
+            caps += [(1, 1024), (8, 1024), (64, 1024), (10000, 1024)]
+        cases = [self.throughput("antpool", {"cap": cap, "queue": queue, "submitters": submitters})
+                 for cap, queue in sorted(caps, key=lambda shape: (shape[1], shape[0] % (1 << 31)))
+                 for submitters in ((1, 4) if self.quick else (1, 2, 4, 8))]
+        return Section("throughput", "Empty tasks", ["cap", "queue"], ["submitters"], [RATE, THREADS], cases)
+
+    def calls(self):
+        cases = [self.throughput("antpool", {"call": call, "cap": cap, "queue": queue, "submitters": submitters})
+                 for call in ("submit", "invoke", "copy", "many16", "many256")
+                 for cap, queue in ((1000, 0), (2, 1024))
+                 for submitters in (1, 4)]
+        return Section("calls", "Empty tasks, by the call that submits them", ["call"],
+                       ["cap", "queue", "submitters"], [RATE], cases)
+
+    def call_cost(self):
+        names = ("submit", "try_submit", "invoke", "copy32", "many256")
+        metrics = [Metric("amortised", "Submitter's side alone, ns per task", "ns", "less"),
+                   Metric("p50", "One call, p50, ns", "ns", "less"),
+                   Metric("p99", "One call, p99, ns", "ns", "neither")]
+        program = [os.path.join(self.folder, "calls")]
+        cases = [Case({"call": name}, program, {"call": name}) for name in names]
+        return Section("call-cost", "What a submit call takes", ["call"], [], metrics, cases)
+
+    def against_peers(self):
+        shapes = [(1000, 0), (2, 1024), (2, 0)]
+        cases = [self.throughput(subject, {"cap": cap, "queue": queue, "submitters": submitters})
+                 for cap, queue in shapes for submitters in (1, 4) for subject in self.subjects()]
+        return Section("peers", "Empty tasks, side by side", ["subject"], ["cap", "queue", "submitters"],
+                       [RATE, THREADS], cases)
+
+    def grain(self):
+        grains = (1000, 5000) if self.quick else (200, 1000, 5000, 20000, 100000)
+        cases = [self.throughput(subject, {"cap": 2, "queue": queue, "submitters": 1, "work_ns": grain}, "--bare")
+                 for grain in grains for subject in self.subjects()
+                 for queue in ((0, 1024) if subject == "antpool" else (1024,))]
+        return Section("grain", "Tasks that burn processor time, cap 2", ["subject", "queue"], ["work_ns"],
+                       [EFFICIENCY], cases)
+
+    def crowd(self):
+        cases = [self.throughput(subject, {"cap": 2, "queue": 1024, "submitters": submitters, "work_ns": 5000},
+                                 "--bare")
+                 for submitters in (1, 3, 4, 8) for subject in self.subjects()]
+        return Section("crowd", "Tasks of 5 µs, cap 2, queue 1024, more and more submitters", ["subject"],
+                       ["submitters"], [EFFICIENCY], cases)
+
+    def sleeping(self, subject, cap, sleep_ms, prestart):
+        tasks = min(50 * cap, 100000) if sleep_ms == 10 else 100 * min(cap, 1000)
+        keys = {"subject": subject, "cap": cap, "sleep_ms": sleep_ms, "workers": "prestarted" if prestart else "on demand"}
+        command = self.program("throughput", subject) + [
+            "--ms", 0, "--tasks", tasks, "--cap", cap, "--sleep-us", sleep_ms * 1000, "--bare"]
+        return Case(keys, command + (["--prestart", cap] if prestart else []))
+
+    def blocking(self):
+        cases = [self.sleeping("antpool", cap, sleep_ms, False) for cap in (100, 1000, 10000) for sleep_ms in (1, 10)]
+        cases += [self.sleeping(subject, cap, 10, True) for cap in (1000, 10000) for subject in self.subjects()]
+        metrics = [EFFICIENCY, RATE, Metric("rss_kib", "Most memory, KiB", "KiB", "less")]
+        return Section("blocking", "Tasks that sleep", ["subject", "workers"], ["cap", "sleep_ms"], metrics, cases)
+
+    def latency(self):
+        cases = [Case({"subject": subject, "rate": rate},
+                      self.program("latency", subject) + ["--rate", rate, "--ms", 300 if self.quick else 500])
+                 for rate in (1000, 20000, 100000) for subject in self.subjects()]
+        metrics = [Metric("p50", "From the submit call to the start, p50, µs", "µs", "less"),
+                   Metric("p99", "… p99, µs", "µs", "less"),
+                   Metric("p999", "… p99.9, µs", "µs", "neither"),
+                   Metric("due50", "From the planned instant, p50, µs", "µs", "neither"),
+                   Metric("due99", "… p99, µs", "µs", "neither"),
+                   Metric("cpu", "Processor time per task, µs", "µs", "less")]
+        return Section("latency", "Latency at a steady rate", ["subject"], ["rate"], metrics, cases)
+
+    def all(self):
+        return [self.empty(), self.calls(), self.call_cost(), self.against_peers(), self.grain(), self.crowd(),
+                self.blocking(), self.latency()]
