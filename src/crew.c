@@ -31,11 +31,22 @@
 
 static bool may_be_woken(pool_t *pool, uint64_t crew, bool may_start)
 {
-    return antp_searching(crew) == 0 &&
-           (antp_idle(crew) > 0 || (may_start && antp_workers(crew) < atomic_load(&pool->worker_cap)));
+    return (antp_idle(crew) > 0 || (may_start && antp_workers(crew) < atomic_load(&pool->worker_cap))) &&
+           antp_token_is_free(pool, crew);
 }
 
 /* ---- Tokens ----------------------------------------------------------------------------- */
+
+/*
+ * One token is enough, unless its holder has to share a processor with a thread that does not
+ * let go, a submitter that spins, say: for milliseconds then, until the scheduler steps in,
+ * and all that time nobody else would be woken. So a second one is given out when the first
+ * is late and nobody else is awake.
+ */
+bool antp_token_is_late(pool_t *pool)
+{
+    return antp_now() - atomic_load_explicit(&pool->token_at, memory_order_relaxed) > ANTP_LATE_NS;
+}
 
 static bool take_token(pool_t *pool, bool may_start)
 {
@@ -316,11 +327,18 @@ static void lay_napper_down_locked(pool_t *pool)
     atomic_fetch_add(&pool->crew, ANTP_IDLE - ANTP_SEARCHING);
 }
 
+/* One at a time, and not the only one that is awake. */
+static bool may_nap_locked(pool_t *pool)
+{
+    uint64_t crew = atomic_load(&pool->crew);
+    return pool->napper == NULL && antp_awake(crew) > 1;
+}
+
 bool antp_nap(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
     antp_lock(&pool->lock);
-    bool nap = pool->napper == NULL;
+    bool nap = may_nap_locked(pool);
     if (nap) {
         int64_t until = antp_add(antp_now(), ANTP_NAP_NS);
         pool->napper = worker;

@@ -17,6 +17,7 @@ void antp_begin_search(struct antp_worker *worker)
 {
     worker->searching = true;
     worker->looked_at = antp_now();
+    atomic_store_explicit(&worker->pool->token_at, worker->looked_at, memory_order_relaxed);
     worker->head_then = atomic_load(&worker->pool->head);
 }
 

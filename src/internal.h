@@ -71,6 +71,7 @@
 #define ANTP_STREAM_NS 1000 /* … or faster than this, if those at work … */
 #define ANTP_DRAIN_NS 2000 /* … will have emptied the queue within this */
 #define ANTP_NAP_NS 50000  /* after this a searcher looks again whether they flow */
+#define ANTP_LATE_NS 60000 /* a searcher that has not shown up by then is stuck behind others */
 #define ANTP_AGE_NS 50000  /* after this a blocked submitter takes any free slot */
 
 #define ANTP_LIKELY(x) __builtin_expect(!!(x), 1)
@@ -212,6 +213,7 @@ struct antp_copy {
 struct antp_pace {
     atomic_int_fast64_t at; /* A */
     atomic_uint_fast64_t count; /* A */
+    atomic_int_fast64_t each;   /* A */
 };
 
 struct antp_stripe {
@@ -250,6 +252,7 @@ struct pool {
     atomic_int_fast64_t each_took;                 /* A: ns a task, in the last spell of a worker */
 
     alignas(ANTP_APART) atomic_uint_fast64_t crew; /* A: see crew.c */
+    atomic_int_fast64_t token_at; /* A: ns, when a token was last handed out */
     atomic_int inside;     /* A up, L down: calls that destroy must wait for */
     atomic_int inline_now; /* A: caller-runs tasks running */
 
@@ -331,7 +334,9 @@ void antp_wake_all_locked(struct antp_link *sleepers);
 static inline unsigned antp_workers(uint64_t crew) { return (unsigned)(crew & ANTP_WORKERS_MAX); }
 static inline unsigned antp_idle(uint64_t crew) { return (unsigned)(crew >> 24 & ANTP_WORKERS_MAX); }
 static inline unsigned antp_searching(uint64_t crew) { return (unsigned)(crew >> 48); }
+static inline unsigned antp_awake(uint64_t crew) { return antp_workers(crew) - antp_idle(crew); }
 
+bool antp_token_is_late(pool_t *);               /* its holder may not be running at all */
 void antp_wake(pool_t *);                        /* work was queued: wakes, if nobody searches */
 pool_err antp_awaken(pool_t *);                  /* makes a worker if none is alive */
 pool_err antp_awaken_locked(pool_t *);
@@ -340,7 +345,7 @@ void antp_stop_searching(struct antp_worker *);  /* found work: gives the token 
 void antp_start_searching(struct antp_worker *); /* takes a token if somebody could be woken */
 bool antp_claim_search(struct antp_worker *);    /* takes one if nobody has it */
 bool antp_park(struct antp_worker *);            /* false: it has left */
-bool antp_nap(struct antp_worker *);             /* false: another naps; it may have left */
+bool antp_nap(struct antp_worker *);             /* false: it may not; else it may have left */
 bool antp_leave_if_surplus(struct antp_worker *);
 bool antp_lose_worker(struct antp_worker *);     /* by pthread_exit; false: it must stay and drain */
 pool_err antp_prestart_locked(pool_t *, int n);

@@ -95,6 +95,13 @@ static inline bool antp_has_work(pool_t *pool)
     return antp_queued(pool) != 0;
 }
 
+/* Nobody searches; or the one who should is the only one awake and does not show up. */
+static inline bool antp_token_is_free(pool_t *pool, uint64_t crew)
+{
+    unsigned searching = antp_searching(crew);
+    return searching == 0 || (searching == 1 && antp_awake(crew) <= 1 && antp_token_is_late(pool));
+}
+
 static inline bool antp_queue_low(pool_t *pool)
 {
     return (int64_t)antp_queued(pool) <= atomic_load(&pool->limit) / 4;
@@ -245,17 +252,21 @@ static inline void antp_look_pause(unsigned looks)
         antp_relax();
 }
 
-/* Nanoseconds for each step of the counter since the last call that saw one; if there was
- * none since, the time without. */
+/* Nanoseconds for each step of the counter between the last two calls that saw it move; but
+ * not less than it stands still now. */
 static inline int64_t antp_pace(struct antp_pace *pace, uint64_t count, int64_t now)
 {
     int64_t spent = now - atomic_load_explicit(&pace->at, memory_order_relaxed);
     uint64_t steps = count - atomic_load_explicit(&pace->count, memory_order_relaxed);
-    if (steps == 0)
-        return spent;
+    if (steps == 0) {
+        int64_t each = atomic_load_explicit(&pace->each, memory_order_relaxed);
+        return each > spent ? each : spent;
+    }
+    int64_t each = spent / (int64_t)steps;
     atomic_store_explicit(&pace->at, now, memory_order_relaxed);
     atomic_store_explicit(&pace->count, count, memory_order_relaxed);
-    return spent / (int64_t)steps;
+    atomic_store_explicit(&pace->each, each, memory_order_relaxed);
+    return each;
 }
 
 /* The time in which tasks in a stream fill, or leave, half of the limit. */

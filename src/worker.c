@@ -140,7 +140,7 @@ static bool look_again(struct antp_worker *worker)
         antp_spin_until(now + antp_gather_ns(pool));
     bool found;
     for (unsigned looks = 0; !(found = antp_has_work(pool)) && !called_off(pool) && antp_now() < until; looks++)
-        antp_look_pause(looks);
+        worker->searching ? antp_relax() : antp_look_pause(looks);
     atomic_store(&pool->spinning, false);
     return found;
 }
