@@ -29,19 +29,13 @@
  */
 #include "ring.h"
 
-static bool may_be_woken(pool_t *pool, uint64_t crew, bool may_start)
-{
-    return (antp_idle(crew) > 0 || (may_start && antp_workers(crew) < atomic_load(&pool->worker_cap))) &&
-           antp_token_is_free(pool, crew);
-}
-
 /* ---- Tokens ----------------------------------------------------------------------------- */
 
 /*
  * One token is enough, unless its holder has to share a processor with a thread that does not
  * let go, a submitter that spins, say: for milliseconds then, until the scheduler steps in,
- * and all that time nobody else would be woken. So a second one is given out when the first
- * is late and nobody else is awake.
+ * and all that time nobody else would be woken. So somebody idle gets a second one when the
+ * first is late and nobody else is awake.
  */
 bool antp_token_is_late(pool_t *pool)
 {
@@ -52,7 +46,7 @@ static bool take_token(pool_t *pool, bool may_start)
 {
     uint64_t crew = atomic_load(&pool->crew); /* pairs with the add in antp_park */
     do
-        if (!may_be_woken(pool, crew, may_start))
+        if (!antp_may_wake(pool, crew, may_start))
             return false;
     while (!atomic_compare_exchange_weak(&pool->crew, &crew, crew + ANTP_SEARCHING));
     return true;

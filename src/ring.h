@@ -95,11 +95,14 @@ static inline bool antp_has_work(pool_t *pool)
     return antp_queued(pool) != 0;
 }
 
-/* Nobody searches; or the one who should is the only one awake and does not show up. */
-static inline bool antp_token_is_free(pool_t *pool, uint64_t crew)
+/* Whether somebody could be woken, or started, to search. If one searches already: only if
+ * that is the only one awake and does not show up. */
+static inline bool antp_may_wake(pool_t *pool, uint64_t crew, bool may_start)
 {
     unsigned searching = antp_searching(crew);
-    return searching == 0 || (searching == 1 && antp_awake(crew) <= 1 && antp_token_is_late(pool));
+    if (ANTP_LIKELY(searching == 0))
+        return antp_idle(crew) > 0 || (may_start && antp_workers(crew) < atomic_load(&pool->worker_cap));
+    return searching == 1 && antp_awake(crew) <= 1 && antp_idle(crew) > 0 && antp_token_is_late(pool);
 }
 
 static inline bool antp_queue_low(pool_t *pool)

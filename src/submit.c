@@ -19,9 +19,7 @@ struct manner {
 static bool wake_wanted(pool_t *pool)
 {
     uint64_t crew = atomic_load(&pool->crew); /* after the claim; pairs with the add in antp_park */
-    return (antp_idle(crew) > 0 ||
-            antp_workers(crew) < atomic_load(&pool->worker_cap)) && /* pairs with the store of tune */
-           antp_token_is_free(pool, crew);
+    return antp_may_wake(pool, crew, true); /* loads the cap: pairs with the store of tune */
 }
 
 /* Counted as inside before the task can run, so the pool outlives the wake. */
