@@ -62,6 +62,9 @@
 
 #define ANTP_APART 128 /* two cache lines: adjacent ones are prefetched in pairs */
 #define ANTP_STRIPES_MAX 16
+#define ANTP_IN_STREAM 8 /* tasks in a row, after which a worker is in a stream … */
+#define ANTP_FEW 16  /* … and lets gather what is less than this */
+#define ANTP_AHEAD 8 /* copies whose lines are asked for before they are needed */
 #define ANTP_NEVER INT64_MAX
 #define ANTP_SPIN_NS 50000  /* how long a worker or a submitter looks again before it sleeps … */
 #define ANTP_SOON_NS 10000  /* … where the next task is to be expected within this, … */
@@ -72,10 +75,16 @@
 #define ANTP_DRAIN_NS 2000 /* … will have emptied the queue within this */
 #define ANTP_NAP_NS 50000  /* after this a searcher looks again whether they flow */
 #define ANTP_LATE_NS 60000 /* a searcher that has not shown up by then is stuck behind others */
-#define ANTP_AGE_NS 50000  /* after this a blocked submitter takes any free slot */
+#define ANTP_AGE_NS 50000  /* at the earliest after this a blocked submitter takes any free slot, */
+#define ANTP_AGE_MAX_NS 1000000 /* and at the latest after this */
 
 #define ANTP_LIKELY(x) __builtin_expect(!!(x), 1)
 #define ANTP_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+static inline int64_t antp_least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 /* ---- Tasks and the frames they run in ------------------------------------------------ */
 
@@ -203,10 +212,9 @@ struct antp_cell {
     void *arg;
 };
 
-/* Arguments of copied tasks, beside the ring and indexed alike. */
+/* Arguments of copied tasks, beside the ring and indexed alike; a cache line each. */
 struct antp_copy {
-    pool_task_fn fn;
-    alignas(max_align_t) unsigned char data[POOL_COPY_MAX];
+    alignas(POOL_COPY_MAX) unsigned char data[POOL_COPY_MAX];
 };
 
 /* How fast a counter moves, from one look to the next. Only a guess hangs on it. */

@@ -57,10 +57,19 @@ enum antp_room {
     ANTP_ROOM_ASLEEP
 };
 
-enum antp_take { ANTP_TAKE_OK, ANTP_TAKE_EMPTY, ANTP_TAKE_UNPUBLISHED };
+enum antp_take { ANTP_TAKE_OK, ANTP_TAKE_EMPTY, ANTP_TAKE_FEW, ANTP_TAKE_UNPUBLISHED };
 
-/* Marks the cell of a copied task; never called. */
+/* Marks the cell of a copied task, whose arg then is its function; never called. */
 void antp_copied(void *);
+
+static inline void antp_prefetch_to_write(void *line)
+{
+#if defined(__x86_64__)
+    __asm__ __volatile__("prefetchw (%0)" : : "r"(line));
+#else
+    __builtin_prefetch(line, 1);
+#endif
+}
 
 static inline struct antp_stripe *antp_shared_stripe(pool_t *pool)
 {
@@ -134,8 +143,7 @@ static inline int64_t antp_allowed(pool_t *pool, uint64_t position)
         return by_limit;
     uint64_t head = atomic_load_explicit(&pool->head, memory_order_acquire);
     atomic_store_explicit(&pool->head_seen, head, memory_order_release);
-    int64_t by_cells = cells - (int64_t)(position - head);
-    return by_limit < by_cells ? by_limit : by_cells;
+    return antp_least(by_limit, cells - (int64_t)(position - head));
 }
 
 static inline int64_t antp_allowed_cached(pool_t *pool, uint64_t position, uint64_t done)
@@ -145,8 +153,7 @@ static inline int64_t antp_allowed_cached(pool_t *pool, uint64_t position, uint6
     if (ANTP_LIKELY(limit <= cells))
         return by_limit;
     uint64_t head = atomic_load_explicit(&pool->head_seen, memory_order_acquire);
-    int64_t by_cells = cells - (int64_t)(position - head);
-    return by_limit < by_cells ? by_limit : by_cells;
+    return antp_least(by_limit, cells - (int64_t)(position - head));
 }
 
 /* Claims up to `want` positions in a row, *n of them from *position on. */
@@ -189,15 +196,31 @@ static inline void antp_publish(pool_t *pool, uint64_t position, const struct an
         atomic_store_explicit(&cell->fn, task->fn, memory_order_release);
         return;
     }
-    struct antp_copy *copy =
-        &atomic_load_explicit(&pool->copies, memory_order_acquire)[position & pool->mask];
-    copy->fn = task->fn;
-    memcpy(copy->data, task->copy, task->size);
+    struct antp_copy *copies = atomic_load_explicit(&pool->copies, memory_order_acquire);
+    antp_prefetch_to_write(&copies[(position + ANTP_AHEAD) & pool->mask]);
+    memcpy(copies[position & pool->mask].data, task->copy, task->size);
+    memcpy(&cell->arg, &task->fn, sizeof cell->arg);
     atomic_store_explicit(&cell->fn, antp_copied, memory_order_release);
 }
 
-/* Takes the oldest task. tail_seen is the caller's lower bound of tail's position. */
-static inline enum antp_take antp_take_task(pool_t *pool, uint64_t *tail_seen, struct antp_taken *task)
+/* A line that both cores have read is dear to write. So who takes the copy asks for its line
+ * to write, and writes it: for the submitter it is then a line of the other core, and such
+ * lines the processor fetches ahead of a row of writes. */
+static inline void antp_take_copy(pool_t *pool, uint64_t position, bool ahead, struct antp_taken *task)
+{
+    struct antp_copy *copies = atomic_load_explicit(&pool->copies, memory_order_acquire);
+    unsigned char *data = copies[position & pool->mask].data;
+    if (ahead)
+        antp_prefetch_to_write(&copies[(position + ANTP_AHEAD) & pool->mask]);
+    memcpy(&task->fn, &task->arg, sizeof task->fn);
+    memcpy(task->copy, data, POOL_COPY_MAX);
+    data[0] = 0;
+    task->arg = task->copy;
+}
+
+/* Takes the oldest task. tail_seen is the caller's lower bound of tail's position. When that
+ * is used up, fewer than `few` new ones are left where they are. */
+static inline enum antp_take antp_take_task(pool_t *pool, uint64_t *tail_seen, uint64_t few, struct antp_taken *task)
 {
     uint64_t head = atomic_load_explicit(&pool->head, memory_order_acquire);
     for (;;) {
@@ -205,6 +228,8 @@ static inline enum antp_take antp_take_task(pool_t *pool, uint64_t *tail_seen, s
             *tail_seen = ANTP_POSITION(atomic_load(&pool->tail));
             if (head >= *tail_seen)
                 return ANTP_TAKE_EMPTY;
+            if (*tail_seen - head < few)
+                return ANTP_TAKE_FEW;
         }
         struct antp_cell *cell = &pool->cells[head & pool->mask];
         pool_task_fn fn = atomic_load_explicit(&cell->fn, memory_order_acquire);
@@ -219,12 +244,8 @@ static inline enum antp_take antp_take_task(pool_t *pool, uint64_t *tail_seen, s
             continue;
         task->fn = fn;
         task->arg = cell->arg;
-        if (ANTP_UNLIKELY(fn == antp_copied)) {
-            struct antp_copy *copy = &atomic_load_explicit(&pool->copies, memory_order_acquire)[head & pool->mask];
-            task->fn = copy->fn;
-            memcpy(task->copy, copy->data, POOL_COPY_MAX);
-            task->arg = task->copy;
-        }
+        if (ANTP_UNLIKELY(fn == antp_copied))
+            antp_take_copy(pool, head, head + ANTP_AHEAD < *tail_seen, task);
         atomic_store_explicit(&cell->fn, NULL, memory_order_release); /* pairs with antp_free_cells */
         return ANTP_TAKE_OK;
     }
@@ -276,7 +297,7 @@ static inline int64_t antp_pace(struct antp_pace *pace, uint64_t count, int64_t 
 static inline int64_t antp_gather_ns(pool_t *pool)
 {
     int64_t half = atomic_load_explicit(&pool->limit, memory_order_relaxed) / 2;
-    return half < ANTP_GATHER_NS / 25 ? half * 25 : ANTP_GATHER_NS;
+    return antp_least(half, ANTP_GATHER_NS / 25) * 25;
 }
 
 #endif

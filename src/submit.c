@@ -200,7 +200,7 @@ bool antp_discard_one(pool_t *pool, pool_discard_fn handler, void *user)
     struct antp_taken task;
     uint64_t tail_seen = 0;
     enum antp_take take;
-    while ((take = antp_take_task(pool, &tail_seen, &task)) == ANTP_TAKE_UNPUBLISHED)
+    while ((take = antp_take_task(pool, &tail_seen, 0, &task)) == ANTP_TAKE_UNPUBLISHED)
         sched_yield(); /* its submitter has claimed and is about to publish */
     if (take == ANTP_TAKE_OK) {
         antp_finished(pool, 1);
@@ -276,7 +276,7 @@ static pool_err need_copies(pool_t *pool)
     antp_enter(pool);
     antp_lock(&pool->lock);
     struct antp_copy *copies = atomic_load(&pool->copies);
-    if (copies == NULL && (copies = calloc(pool->mask + 1, sizeof *copies)) != NULL)
+    if (copies == NULL && (copies = aligned_alloc(ANTP_APART, (pool->mask + 1) * sizeof *copies)) != NULL)
         atomic_store_explicit(&pool->copies, copies, memory_order_release);
     antp_exit_locked(pool);
     antp_unlock(&pool->lock);

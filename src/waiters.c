@@ -136,13 +136,23 @@ static void grow_old_locked(pool_t *pool, struct antp_waiter *me)
     antp_see_finished(pool);
 }
 
-/* The first sleep ends after ANTP_AGE_NS; so does one behind a cell in use. */
+/* How long a waiter lets slots gather: about a quarter of the limit, at the pace at which
+ * tasks end. Only while more than that is queued, so no worker lacks work meanwhile. */
+static int64_t youth_ns(pool_t *pool)
+{
+    int64_t each = antp_least(atomic_load_explicit(&pool->room_pace.each, memory_order_relaxed), ANTP_AGE_MAX_NS);
+    int64_t limit = antp_least(atomic_load_explicit(&pool->limit, memory_order_relaxed), INT32_MAX);
+    int64_t quarter = antp_least(each * (limit / 4), ANTP_AGE_MAX_NS);
+    return quarter > ANTP_AGE_NS ? quarter : ANTP_AGE_NS;
+}
+
+/* The first sleep of one that is not aged, or is behind a cell in use, ends by itself. */
 static void doze_locked(pool_t *pool, struct antp_waiter *me, enum antp_room room, int64_t deadline)
 {
     int64_t until = deadline;
     if (!me->aged || room == ANTP_ROOM_BUSY) {
-        int64_t soon = antp_add(antp_now(), ANTP_AGE_NS);
-        until = soon < deadline ? soon : deadline;
+        int64_t soon = antp_add(antp_now(), room == ANTP_ROOM_BUSY ? ANTP_AGE_NS : youth_ns(pool));
+        until = antp_least(soon, deadline);
     }
     if (antp_sleep_locked(pool, &me->sleeper, until))
         return;

@@ -193,18 +193,30 @@ static void end_spell(struct antp_worker *worker)
                               memory_order_relaxed);
 }
 
-static inline bool take_at_once(struct antp_worker *worker)
+/* A worker that has caught up with a stream would go on at the heels of its submitter, the
+ * line of tail between them for every few tasks. It lets some more gather. */
+static void let_gather(struct antp_worker *worker)
 {
-    return !worker->searching && !atomic_load_explicit(&worker->pool->surplus, memory_order_relaxed) &&
-           antp_take_task(worker->pool, &worker->tail_seen, &worker->frame.task) == ANTP_TAKE_OK;
+    if (atomic_load_explicit(&worker->pool->each_took, memory_order_relaxed) < ANTP_FLOW_NS)
+        antp_spin_until(antp_now() + antp_gather_ns(worker->pool));
+}
+
+static inline enum antp_take take_at_once(struct antp_worker *worker)
+{
+    if (ANTP_UNLIKELY(worker->searching || atomic_load_explicit(&worker->pool->surplus, memory_order_relaxed)))
+        return ANTP_TAKE_EMPTY;
+    bool in_stream = worker->ran - worker->spell_ran > ANTP_IN_STREAM;
+    return antp_take_task(worker->pool, &worker->tail_seen, in_stream ? ANTP_FEW : 0, &worker->frame.task);
 }
 
 /* False: the worker has left the crew. */
-static bool seek_task(struct antp_worker *worker)
+static bool seek_task(struct antp_worker *worker, enum antp_take why)
 {
     pool_t *pool = worker->pool;
     settle(worker);
     end_spell(worker);
+    if (why == ANTP_TAKE_FEW)
+        let_gather(worker);
     for (unsigned looks = 0;;) {
         if (ANTP_UNLIKELY(atomic_load_explicit(&pool->surplus, memory_order_relaxed)) &&
             antp_leave_if_surplus(worker))
@@ -214,7 +226,7 @@ static bool seek_task(struct antp_worker *worker)
                 return false;
             continue;
         }
-        switch (antp_take_task(pool, &worker->tail_seen, &worker->frame.task)) {
+        switch (antp_take_task(pool, &worker->tail_seen, 0, &worker->frame.task)) {
         case ANTP_TAKE_OK:
             got_task(worker);
             begin_spell(worker);
@@ -222,6 +234,7 @@ static bool seek_task(struct antp_worker *worker)
         case ANTP_TAKE_UNPUBLISHED:
             antp_look_pause(looks++); /* its submitter has claimed it and may be preempted */
             break;
+        case ANTP_TAKE_FEW: break;
         case ANTP_TAKE_EMPTY:
             if (!look_again(worker) && !rest(worker))
                 return false;
@@ -231,8 +244,9 @@ static bool seek_task(struct antp_worker *worker)
 
 static inline bool next_task(struct antp_worker *worker)
 {
-    if (ANTP_UNLIKELY(!take_at_once(worker)))
-        return seek_task(worker);
+    enum antp_take take = take_at_once(worker);
+    if (ANTP_UNLIKELY(take != ANTP_TAKE_OK))
+        return seek_task(worker, take);
     got_task(worker);
     return true;
 }
