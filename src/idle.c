@@ -10,6 +10,8 @@
  */
 #include "ring.h"
 
+enum { REAP_NS = 5000000, REAP_MAX = 64 }; /* so many at a time: submitters wait for the lock */
+
 /* ---- Calling ------------------------------------------------------------------------------ */
 
 /* The worker has the token from now on. Before it is handed one, or by itself. */
@@ -97,8 +99,12 @@ static bool expire_one_locked(pool_t *pool)
     return true;
 }
 
+/* Threads that have ended are joined, which gives their stacks back. Those that are told to
+ * leave need an instant for it, so one more visit follows; not more, since a thread-local
+ * destructor may hang. */
 int64_t antp_expire_locked(pool_t *pool, int64_t now)
 {
+    bool again = antp_reap_locked(pool, REAP_MAX);
     int64_t earliest = antp_add(now, pool->expiry_ns / 2);
     while ((int)antp_idle(atomic_load(&pool->crew)) > pool->min_idle &&
            !(atomic_load(&pool->tail) & ANTP_CLOSED)) {
@@ -107,7 +113,8 @@ int64_t antp_expire_locked(pool_t *pool, int64_t now)
             return due > earliest ? due : earliest;
         if (!expire_one_locked(pool))
             return earliest;
+        again = true;
     }
-    pool->armed = false;
-    return ANTP_NEVER;
+    pool->armed = again;
+    return again ? antp_add(now, REAP_NS) : ANTP_NEVER;
 }

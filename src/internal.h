@@ -70,13 +70,13 @@
 #define ANTP_SOON_NS 10000  /* … where the next task is to be expected within this, … */
 #define ANTP_GATHER_NS 2000 /* how long a stream may gather, or drain, before one looks */
 #define ANTP_SHORT_NS 100000 /* … and tasks, or the limit's worth of them, take less than this */
-#define ANTP_FLOW_NS 300   /* tasks taken faster than this flow: a further worker would only slow them … */
+#define ANTP_FLOW_NS 120   /* tasks taken faster than this flow: a further worker would only slow them … */
 #define ANTP_STREAM_NS 1000 /* … or faster than this, if those at work … */
 #define ANTP_DRAIN_NS 2000 /* … will have emptied the queue within this */
 #define ANTP_NAP_NS 50000  /* after this a searcher looks again whether they flow */
 #define ANTP_LATE_NS 60000 /* a searcher that has not shown up by then is stuck behind others */
 #define ANTP_AGE_NS 50000  /* at the earliest after this a blocked submitter takes any free slot, */
-#define ANTP_AGE_MAX_NS 1000000 /* and at the latest after this */
+#define ANTP_AGE_MAX_NS 2000000 /* and at the latest after this */
 
 #define ANTP_LIKELY(x) __builtin_expect(!!(x), 1)
 #define ANTP_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -179,7 +179,7 @@ static inline struct antp_worker *antp_worker_of(struct antp_link *link)
     return (struct antp_worker *)((char *)link - offsetof(struct antp_worker, link));
 }
 
-/* Worker records are allocated one at a time, with prealloc all at once. */
+/* Worker records are allocated in chunks, with prealloc all at once. */
 struct antp_chunk {
     struct antp_chunk *next;
     size_t used, size;
@@ -385,6 +385,7 @@ void antp_thread_mask_worker(void);            /* the signal mask and cancel sta
 void *antp_worker_main(void *worker);
 void antp_worker_free_all(pool_t *);
 struct antp_worker *antp_worker_get_locked(pool_t *); /* a record without a thread, or NULL */
+bool antp_reap_locked(pool_t *, int most); /* joins threads that have ended; true: so many there were */
 pool_err antp_worker_reserve(pool_t *, size_t n);     /* prealloc */
 void antp_finished(pool_t *, uint64_t n); /* by one who is no worker */
 void antp_attend(pool_t *);                           /* someone waits: see to it */

@@ -136,14 +136,14 @@ static void grow_old_locked(pool_t *pool, struct antp_waiter *me)
     antp_see_finished(pool);
 }
 
-/* How long a waiter lets slots gather: about a quarter of the limit, at the pace at which
- * tasks end. Only while more than that is queued, so no worker lacks work meanwhile. */
+/* How long a waiter lets slots gather: about half of the limit, at the pace at which
+ * tasks end. Only while more than a quarter is queued, so no worker lacks work meanwhile. */
 static int64_t youth_ns(pool_t *pool)
 {
     int64_t each = antp_least(atomic_load_explicit(&pool->room_pace.each, memory_order_relaxed), ANTP_AGE_MAX_NS);
     int64_t limit = antp_least(atomic_load_explicit(&pool->limit, memory_order_relaxed), INT32_MAX);
-    int64_t quarter = antp_least(each * (limit / 4), ANTP_AGE_MAX_NS);
-    return quarter > ANTP_AGE_NS ? quarter : ANTP_AGE_NS;
+    int64_t half = antp_least(each * (limit / 2), ANTP_AGE_MAX_NS);
+    return half > ANTP_AGE_NS ? half : ANTP_AGE_NS;
 }
 
 /* The first sleep of one that is not aged, or is behind a cell in use, ends by itself. */

@@ -333,6 +333,9 @@ void *antp_worker_main(void *arg)
 
 /* ---- Records ------------------------------------------------------------------------------ */
 
+/* Records are allocated one at a time in small pools, so many at most in large ones. */
+enum { CHUNK_MAX = 32 };
+
 static void *alloc_apart(size_t size)
 {
     size_t whole = (size + ANTP_APART - 1) / ANTP_APART * ANTP_APART;
@@ -365,7 +368,8 @@ pool_err antp_worker_reserve(pool_t *pool, size_t n)
 
 static struct antp_worker *new_record(pool_t *pool)
 {
-    if ((pool->chunks == NULL || pool->chunks->used == pool->chunks->size) && !add_chunk(pool, 1))
+    size_t more = 1 + (size_t)antp_least(pool->numbered / 4, CHUNK_MAX - 1);
+    if ((pool->chunks == NULL || pool->chunks->used == pool->chunks->size) && !add_chunk(pool, more))
         return NULL;
     struct antp_worker *worker = &pool->chunks->workers[pool->chunks->used];
     memset(worker, 0, sizeof *worker);
@@ -392,6 +396,16 @@ static struct antp_worker *ended_record(pool_t *pool)
     antp_list_remove(&worker->link);
     pool->unjoined--;
     return worker;
+}
+
+bool antp_reap_locked(pool_t *pool, int most)
+{
+    int joined = 0;
+    for (struct antp_worker *worker; joined < most && (worker = ended_record(pool)) != NULL; joined++)
+        antp_list_append(&pool->spare, &worker->link);
+    if (joined > 0)
+        antp_wake_enders_locked(pool);
+    return joined == most;
 }
 
 struct antp_worker *antp_worker_get_locked(pool_t *pool)

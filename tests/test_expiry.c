@@ -1,6 +1,8 @@
 /* Idle workers: when they leave, which leave first and which stay. */
 #include "support.h"
 
+#include <stdio.h>
+
 enum { MOST = 16 };
 
 /* A task that shows which worker ran it and stands at a gate of its own. */
@@ -336,6 +338,47 @@ static void test_idle_workers_of_many_pools_leave(void **state)
         assert_ok(pool_destroy(pools[i]));
 }
 
+/* ---- The memory of those that have left ---- */
+
+static long address_space_kib(void)
+{
+    char line[128];
+    long kib = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    if (status == NULL)
+        return 0;
+    while (fgets(line, sizeof line, status) != NULL)
+        if (sscanf(line, "VmSize: %ld", &kib) == 1)
+            break;
+    fclose(status);
+    return kib;
+}
+
+static bool address_space_is_below(void *kib)
+{
+    return address_space_kib() < *(long *)kib;
+}
+
+/* Larger than what the system may keep of ended threads for new ones: 40 MiB in glibc. */
+static void test_stacks_of_those_that_left_are_given_back(void **state)
+{
+    (void)state;
+    enum { STACK_MIB = 16 };
+    pool_t *pool;
+    long before = address_space_kib();
+    if (before == 0)
+        skip();
+    assert_ok(pool_new_with(&pool, MOST, pool_with_stack_size((size_t)STACK_MIB << 20), pool_with_expiry_ms(50)));
+    park_in_order(pool, MOST);
+    long half = address_space_kib() - (long)MOST / 2 * STACK_MIB * 1024;
+    assert_true(half > before);
+    assert_true(eventually_equals(pool_workers, pool, 0));
+    assert_true(eventually(address_space_is_below, &half, PATIENCE_MS));
+    assert_ok(pool_destroy(pool));
+    for (int i = 0; i < MOST; i++)
+        gate_fini(&room.seats[i].gate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +399,7 @@ int main(void)
         checked(test_min_idle_starts_no_workers),
         checked(test_min_idle_counts_idle_workers_only),
         checked(test_idle_workers_of_many_pools_leave),
+        checked(test_stacks_of_those_that_left_are_given_back),
     };
     return cmocka_run_group_tests_name("expiry", tests, NULL, NULL);
 }

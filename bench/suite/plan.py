@@ -110,7 +110,8 @@ class Plan:
 
     def latency(self):
         cases = [Case({"subject": subject, "rate": rate},
-                      self.program("latency", subject) + ["--rate", rate, "--ms", 300 if self.quick else 500])
+                      self.program("latency", subject) + [
+                          "--rate", rate, "--prestart", 8, "--ms", 300 if self.quick else 500])
                  for rate in (1000, 20000, 100000) for subject in self.subjects()]
         metrics = [Metric("p50", "From the submit call to the start, p50, µs", "µs", "less"),
                    Metric("p99", "… p99, µs", "µs", "less"),
