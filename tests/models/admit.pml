@@ -10,9 +10,14 @@
  * Workers here see work without being woken (wake.pml), and always are alive (asleep.pml).
  * A waiter's first sleep may end at any time, since time passes; later sleeps do not.
  *
- * Relied on (seq_cst): done + 1 before the loads of waiting and aged in antp_finished();
- * the add to waiting, and to aged, before the look at done in antp_claim(); the move of
- * head and the NULL of a cell before the load of waiting in got_task().
+ * A worker counts its task as done with a plain store, which others may see late: at once,
+ * or only with the worker's next swap, be it that of head or the one in settle(). That is
+ * how it is modelled, beside the sequential rest.
+ *
+ * Relied on (seq_cst): that swap before the loads of waiting and aged in got_task() and
+ * settle(); the add to waiting, and to aged, before the look at done in antp_claim(), with
+ * antp_see_finished() between them; the move of head and the NULL of a cell before the load
+ * of waiting in got_task().
  *
  *   LIMIT, CELLS, WORKERS
  *   QUEUED     tasks accepted at the start
@@ -158,26 +163,23 @@ inline attend()
 proctype worker()
 {
     byte i, w, h, room, c;
+    bit stored; /* its count of the last task, not yet seen by others */
+    bit owes;   /* has not looked for those who wait since */
 end_idle:
     do
-    :: atomic { head < tail -> c = head % CELLS; taken[c] = true; head++ }
-        atomic { taken[c] = false; c = 0 }
+    :: atomic { head < tail -> c = head % CELLS; taken[c] = true; head++; done = done + stored; stored = 0 }
+        atomic { taken[c] = false; c = 0; owes = 0 }
 #ifndef NO_LOOK_AFTER_TAKE
         attend(); /* got_task */
 #endif
-#ifdef DONE_AFTER_WAITING_LOAD
-        if
-        :: waiting == 0 -> c = 0
-        :: waiting > 0 -> c = 1
-        fi;
-        atomic { !STRANDED -> done++ }
-        if
-        :: c == 1 -> attend()
-        :: else
-        fi;
-        c = 0
-#else
-        atomic { !STRANDED -> done++ } /* the task ends: antp_finished */
+        atomic { !STRANDED -> stored = 1; owes = 1 } /* the task ends: count_finished */
+    :: atomic { stored == 1 -> done++; stored = 0 }
+    :: atomic { owes == 1 && head == tail -> owes = 0; /* settle */
+#ifndef SETTLES_WITHOUT_SWAP
+            done = done + stored; stored = 0
+#endif
+        }
+#ifndef SETTLES_WITHOUT_LOOK
         attend()
 #endif
     od

@@ -11,6 +11,8 @@
  * values over new ones too; tail_seen is the taker's own.
  *
  *   CELLS, SUBMITTERS, TAKERS; TASKS: how many they submit together
+ *   LIMIT   of accepted tasks that are not done: as antp_allowed has it where the limit is not
+ *           above the cells, head is not looked at. Without one the cells alone are the bound.
  */
 #ifndef CELLS
 #define CELLS 2
@@ -26,6 +28,9 @@
 #endif
 
 byte tail, head, head_seen;
+#ifdef LIMIT
+byte finished, finished_seen;
+#endif
 bool fn[CELLS];
 byte arg[CELLS];
 byte got;
@@ -38,13 +43,28 @@ proctype submitter()
     do
     :: tail < TASKS ->
 again:
+#ifdef LIMIT
+        h = finished_seen;
+#else
         h = head_seen;
+#endif
         t = tail;
         if
         :: t == TASKS -> break
         :: else
         fi;
-#ifndef NO_HEAD_CHECK
+#ifdef LIMIT
+        if
+        :: t - h >= LIMIT ->
+            h = finished;
+            finished_seen = h;
+            if
+            :: t - h >= LIMIT -> (tail - finished < LIMIT || tail != t); goto again
+            :: else
+            fi
+        :: else
+        fi;
+#elif !defined(NO_HEAD_CHECK)
         if
         :: t - h >= CELLS ->
             h = head;
@@ -117,6 +137,9 @@ end_unpublished: /* with no task left at all, NO_TAIL_CHECK ends up here */
 #else
     atomic { assert(arg[h % CELLS] == h + 1); got++ }
     fn[h % CELLS] = false;
+#endif
+#ifdef LIMIT
+    finished++; /* the task has run */
 #endif
     goto again
 }

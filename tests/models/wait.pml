@@ -6,8 +6,12 @@
  * the pool becomes quiet and stays so. Tasks are counted in two stripes, which cannot be
  * read at one instant.
  *
- * Relied on (seq_cst): done + 1 before the loads of quiet, head and tail in
- * antp_finished(); the add to quiet before the sums of is_quiet; in is_quiet done, then
+ * A worker counts its task as done with a plain store, which others may see late: at once,
+ * or only with the worker's next swap, be it that of head or the one in settle().
+ *
+ * Relied on (seq_cst): that swap before the loads of quiet, head and tail in got_task() and
+ * settle(); the add to quiet before the sums of is_quiet, with antp_see_finished() between
+ * them; in is_quiet done, then
  * inline_now, then tail; inline_now - 1 before the load of quiet.
  *
  *   EACH     tasks of the submitter
@@ -75,6 +79,26 @@ inline tell_quiet()
     }
 }
 
+/* antp_attend */
+inline look_for_quiet()
+{
+    if
+    :: quiet > 0 ->
+#ifdef TELLS_IF_QUEUED
+        if
+        :: head != tail -> tell_quiet()
+        :: head == tail
+        fi
+#else
+        if
+        :: head == tail -> tell_quiet()
+        :: head != tail
+        fi
+#endif
+    :: quiet == 0
+    fi
+}
+
 proctype submitter()
 {
     byte n;
@@ -114,33 +138,21 @@ proctype worker(byte me)
 {
     byte sum, t;
     bool none, yes;
+    bit stored; /* its count of the last task, not yet seen by others */
+    bit owes;   /* has not looked for those who wait since */
 end_idle:
     do
-    :: atomic { head < tail -> head++ }
-#ifdef QUIET_BEFORE_DONE
-        yes = (quiet > 0);
-        atomic { done[me]++; busy--; NOTE_CALM }
-        if
-        :: yes && head == tail -> tell_quiet()
-        :: else -> yes = false
-        fi
-#else
-        atomic { done[me]++; busy--; NOTE_CALM }
-        if
-        :: quiet > 0 ->
-#ifdef TELLS_IF_QUEUED
-            if
-            :: head != tail -> tell_quiet()
-            :: head == tail
-            fi
-#else
-            if
-            :: head == tail -> tell_quiet()
-            :: head != tail
-            fi
+    :: atomic { head < tail -> head++; done[me] = done[me] + stored; stored = 0; owes = 0 }
+        look_for_quiet(); /* got_task */
+        atomic { stored = 1; owes = 1; busy--; NOTE_CALM } /* the task ends: count_finished */
+    :: atomic { stored == 1 -> done[me]++; stored = 0 }
+    :: atomic { owes == 1 && head == tail -> owes = 0; /* settle */
+#ifndef SETTLES_WITHOUT_SWAP
+            done[me] = done[me] + stored; stored = 0
 #endif
-        :: quiet == 0
-        fi
+        }
+#ifndef SETTLES_WITHOUT_LOOK
+        look_for_quiet()
 #endif
     od
 }

@@ -20,7 +20,9 @@
  *   CREATES_FAIL       no create succeeds
  *   TUNE               pool_tune(1), then pool_tune(CAP), at any time
  *   EXIT               one task ends its thread by pthread_exit
- *   NAP                a searcher may nap while tasks flow
+ *   NAP                a searcher may nap while tasks flow, and so may a worker that finds
+ *                      nothing and takes the token for it
+ *   LATE               a token may be late, and a second one given out
  *   START_HOOK         a new thread has a start hook to call before its first task
  */
 #ifndef CAP
@@ -88,7 +90,10 @@ proctype submitter()
         atomic { p = tail; tail++ }
 #else
         atomic { p = tail; tail++ }
-        want = MAY_BE_WOKEN(true); /* wake_wanted; if not, publish at once */
+        if /* wake_wanted; if not, publish at once */
+        :: want = MAY_BE_WOKEN(true)
+        :: LATE_TOKEN -> want = true
+        fi;
 #endif
         filled[p] = true;
         if
@@ -105,6 +110,7 @@ proctype submitter()
 #ifdef NAP
 #define NOBODY 255
 byte napper = NOBODY; /* L */
+#define MAY_NAP (napper == NOBODY && workers - idle > 1)
 
 /* lay_napper_down_locked: on the stack below the parker, its token back */
 inline lay_napper_down()
@@ -191,7 +197,7 @@ next:
 #endif
 #ifdef NAP
     if
-    :: atomic { token[me] && lock == 0 && napper == NOBODY -> napper = me } goto nap
+    :: atomic { token[me] && lock == 0 && MAY_NAP -> napper = me } goto nap
     :: skip
     fi;
 #endif
@@ -243,7 +249,18 @@ look: /* look_again: any number of times */
         fi
     fi;
 
-park: /* antp_park, sees_work_locked */
+park:
+#ifdef NAP
+    if /* rest */
+    :: atomic { !token[me] && searching == 0 -> searching++; token[me] = true }
+    :: skip
+    fi;
+    if
+    :: atomic { token[me] && lock == 0 && MAY_NAP -> napper = me } goto nap
+    :: skip
+    fi;
+#endif
+    /* antp_park, sees_work_locked */
 #if defined(TUNE) && !defined(PARKS_IN_SURPLUS)
     atomic {
         lock == 0 -> note_surplus();
