@@ -13,7 +13,7 @@
  *          | no                     | nobody searches           |
  *          |                        +-> wake the newest idle    +-- ring empty: look again
  *          v                            worker, or start one    |   for a while, then park
- *     waits in FIFO order <------ queue low, or waited 50 us ---+   on the LIFO stack
+ *     waits in FIFO order <------ queue low, or waited long ----+   on the LIFO stack
  *
  * A worker that finishes takes the next task without a system call. A worker is *searching*
  * when it is woken or started, and not yet at work. A submitter wakes another only if
@@ -383,12 +383,23 @@ void antp_thread_mask_worker(void);            /* the signal mask and cancel sta
 /* ---- worker.c -------------------------------------------------------------------------- */
 
 void *antp_worker_main(void *worker);
-void antp_worker_free_all(pool_t *);
+void antp_finished(pool_t *, uint64_t n); /* by one who is no worker */
+void antp_attend(pool_t *);               /* someone waits: see to it */
+
+/* ---- search.c: how a worker looks for work ---------------------------------------------- */
+
+enum antp_take { ANTP_TAKE_OK, ANTP_TAKE_EMPTY, ANTP_TAKE_FEW, ANTP_TAKE_UNPUBLISHED };
+
+bool antp_seek(struct antp_worker *, enum antp_take why); /* false: it has left the crew */
+void antp_begin_spell(struct antp_worker *);
+void antp_end_spell(struct antp_worker *);
+
+/* ---- records.c: what outlives a worker's thread ------------------------------------------ */
+
 struct antp_worker *antp_worker_get_locked(pool_t *); /* a record without a thread, or NULL */
 bool antp_reap_locked(pool_t *, int most); /* joins threads that have ended; true: so many there were */
-pool_err antp_worker_reserve(pool_t *, size_t n);     /* prealloc */
-void antp_finished(pool_t *, uint64_t n); /* by one who is no worker */
-void antp_attend(pool_t *);                           /* someone waits: see to it */
+pool_err antp_worker_reserve(pool_t *, size_t n); /* prealloc */
+void antp_worker_free_all(pool_t *);
 
 /* ---- submit.c -------------------------------------------------------------------------- */
 

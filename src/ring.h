@@ -21,6 +21,11 @@
  *    of t - cells saw its task in the cell; so the NULL of step 3 is later than that task,
  *    hence the one its taker stored in step 6, after it read arg.
  *  - tail never passes head by more than the cells, by step 2.
+ *  - Where the limit is not above the cells, step 2 is the acceptance itself, t - done <
+ *    limit <= cells, and the line of head stays with the takers. done counts tasks that were
+ *    taken, so head >= done > t - cells; and one of those counted has a position >= t - cells,
+ *    so its taker's CAS came after the one of t - cells, and its count (release) after that:
+ *    who sees the count (acquire) is as far as who sees head.
  * Steps 1-3 may look at three instants: all three are monotonic once the CAS confirms the
  * first. The caches (head_seen, tail_seen, done_seen) are lower bounds of counters that
  * only grow, so a stale one costs a second look and never a wrong answer.
@@ -32,14 +37,13 @@
  * Two bits live below the position in `tail`, so that a claim fails once one is set:
  * CLOSED, and ASLEEP: no worker is alive and a claim would strand its task.
  *
- * Acceptance: t - done < limit at the instant of the CAS. done_seen is read before tail.
+ * Acceptance: t - done < limit at the instant of the CAS.
  */
 #ifndef ANTPOOL_RING_H
 #define ANTPOOL_RING_H
 
 #include "internal.h"
 
-#include <sched.h>
 #include <string.h>
 
 #define ANTP_ASLEEP ((uint64_t)1)
@@ -56,8 +60,6 @@ enum antp_room {
     ANTP_ROOM_CLOSED,
     ANTP_ROOM_ASLEEP
 };
-
-enum antp_take { ANTP_TAKE_OK, ANTP_TAKE_EMPTY, ANTP_TAKE_FEW, ANTP_TAKE_UNPUBLISHED };
 
 /* Marks the cell of a copied task, whose arg then is its function; never called. */
 void antp_copied(void *);
@@ -249,55 +251,6 @@ static inline enum antp_take antp_take_task(pool_t *pool, uint64_t *tail_seen, u
         atomic_store_explicit(&cell->fn, NULL, memory_order_release); /* pairs with antp_free_cells */
         return ANTP_TAKE_OK;
     }
-}
-
-static inline void antp_relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__) || defined(__arm__)
-    __asm__ __volatile__("yield");
-#endif
-}
-
-static inline void antp_spin_until(int64_t deadline)
-{
-    while (antp_now() < deadline)
-        antp_relax();
-}
-
-/* Between two looks of one that spins. Now and then it lets others run: whom it waits for
- * may be ready on this very processor. `looks` counts from 0. */
-static inline void antp_look_pause(unsigned looks)
-{
-    if (looks % 16 == 15)
-        sched_yield();
-    else
-        antp_relax();
-}
-
-/* Nanoseconds for each step of the counter between the last two calls that saw it move; but
- * not less than it stands still now. */
-static inline int64_t antp_pace(struct antp_pace *pace, uint64_t count, int64_t now)
-{
-    int64_t spent = now - atomic_load_explicit(&pace->at, memory_order_relaxed);
-    uint64_t steps = count - atomic_load_explicit(&pace->count, memory_order_relaxed);
-    if (steps == 0) {
-        int64_t each = atomic_load_explicit(&pace->each, memory_order_relaxed);
-        return each > spent ? each : spent;
-    }
-    int64_t each = spent / (int64_t)steps;
-    atomic_store_explicit(&pace->at, now, memory_order_relaxed);
-    atomic_store_explicit(&pace->count, count, memory_order_relaxed);
-    atomic_store_explicit(&pace->each, each, memory_order_relaxed);
-    return each;
-}
-
-/* The time in which tasks in a stream fill, or leave, half of the limit. */
-static inline int64_t antp_gather_ns(pool_t *pool)
-{
-    int64_t half = atomic_load_explicit(&pool->limit, memory_order_relaxed) / 2;
-    return antp_least(half, ANTP_GATHER_NS / 25) * 25;
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* Submitting: the short way in, and what the policies do at the limit. */
-#include "ring.h"
+#include "pace.h"
 
 #include <stdlib.h>
 

@@ -6,12 +6,14 @@
  * nobody overtakes. Passing each freed slot at once to the oldest waiter would cost a
  * context switch per task, and while tasks are queued no worker lacks work. So workers
  * admit, as many as there is room for, when the queue has run low (a quarter of the limit)
- * or when somebody has waited ANTP_AGE_NS. It is the waiter itself that times this: it
- * wakes once, marks itself aged, and from then on any free slot goes to the oldest. (One
- * that joins while the queue is low anyway is aged at once.)
+ * or when somebody has waited long: the time in which half of the limit drains, 50 us to 2 ms.
+ * It is the waiter itself that times this: it wakes once, marks itself aged, and from then on
+ * any free slot goes to the oldest. (One that joins while the queue is low anyway is aged at
+ * once.)
  *
  * Nobody is stranded: a waiter counts itself in pool->waiting, then looks for room; a
- * worker counts its task as done, then looks at pool->waiting (both seq_cst). Where the
+ * worker counts its task as done, and looks at pool->waiting after its next swap, of head or
+ * in settle() (all seq_cst, see antp_see_finished). Where the
  * worker leaves it at that because the queue is not low, the waiter is not yet aged and
  * will look again by itself. An admission stopped by a cell whose taker is about to free
  * it (ANTP_ROOM_BUSY) is retried by that taker, and by the waiter after ANTP_AGE_NS.
@@ -146,8 +148,9 @@ static int64_t youth_ns(pool_t *pool)
     return half > ANTP_AGE_NS ? half : ANTP_AGE_NS;
 }
 
-/* The first sleep of one that is not aged, or is behind a cell in use, ends by itself. */
-static void doze_locked(pool_t *pool, struct antp_waiter *me, enum antp_room room, int64_t deadline)
+/* The first sleep of one that is not aged, or is behind a cell in use, ends by itself. False:
+ * the deadline has passed; who looks once more then may still enter. */
+static bool doze_locked(pool_t *pool, struct antp_waiter *me, enum antp_room room, int64_t deadline)
 {
     int64_t until = deadline;
     if (!me->aged || room == ANTP_ROOM_BUSY) {
@@ -155,11 +158,9 @@ static void doze_locked(pool_t *pool, struct antp_waiter *me, enum antp_room roo
         until = antp_least(soon, deadline);
     }
     if (antp_sleep_locked(pool, &me->sleeper, until))
-        return;
-    if (until == deadline)
-        give_up_locked(pool, me, POOL_ERR_TIMEOUT);
-    else
-        grow_old_locked(pool, me);
+        return true;
+    grow_old_locked(pool, me);
+    return until < deadline;
 }
 
 /* Whoever admits, submits, so it owes the wake. */
@@ -192,10 +193,12 @@ static void wait_locked(pool_t *pool, struct antp_waiter *me, int64_t deadline)
         grow_old_locked(pool, me); /* each slot that comes free is its own, no need to time it */
     pay_wake_locked(pool);
     while (!me->sleeper.woken) {
-        doze_locked(pool, me, room, deadline);
+        bool in_time = doze_locked(pool, me, room, deadline);
         if (me->sleeper.woken)
             return;
         room = admit_locked(pool);
+        if (!in_time && !me->sleeper.woken)
+            give_up_locked(pool, me, POOL_ERR_TIMEOUT);
         pay_wake_locked(pool);
     }
 }

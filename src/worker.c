@@ -1,8 +1,5 @@
-/* A worker's life: take, run, look again, park; and the records that outlive threads. */
+/* A worker's life: take, run, count, and the end. How it looks for work is in search.c. */
 #include "ring.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 /* ---- Finishing ---------------------------------------------------------------------------- */
 
@@ -108,99 +105,6 @@ static void got_task(struct antp_worker *worker)
         antp_attend(worker->pool);
 }
 
-/* A system call and a context switch cost more than looking again, if the next task is to
- * be expected soon, or submitters are held up at the limit, and tasks are short (their mean
- * time is the mean distance times the number that run at once). */
-static bool worth_a_look(pool_t *pool, int64_t each)
-{
-    bool pressed = atomic_exchange(&pool->pressed, false);
-    uint64_t done = antp_done(pool); /* before head, which is never below it */
-    int64_t at_once = (int64_t)(atomic_load(&pool->head) - done) + 1;
-    return pool->spin_ns > 0 && (pressed || each < ANTP_SOON_NS) && each < ANTP_SHORT_NS / at_once;
-}
-
-static bool called_off(pool_t *pool)
-{
-    return (atomic_load(&pool->tail) & ANTP_CLOSED) != 0 || atomic_load(&pool->surplus);
-}
-
-/* Looks for work for a while before parking, one worker at a time. If tasks come in a
- * stream, it lets some gather first: chasing the submitter from task to task would move
- * the lines of tail and crew from core to core for each. */
-static bool look_again(struct antp_worker *worker)
-{
-    pool_t *pool = worker->pool;
-    int64_t now = antp_now(), until = now + pool->spin_ns;
-    int64_t each = worker->pace = antp_pace(&pool->work_pace, atomic_load(&pool->head), now);
-    if (!worth_a_look(pool, each) || atomic_exchange(&pool->spinning, true))
-        return false;
-    if (!worker->searching)
-        antp_start_searching(worker);
-    if (each < ANTP_STREAM_NS)
-        antp_spin_until(now + antp_gather_ns(pool));
-    bool found;
-    for (unsigned looks = 0; !(found = antp_has_work(pool)) && !called_off(pool) && antp_now() < until; looks++)
-        worker->searching ? antp_relax() : antp_look_pause(looks);
-    atomic_store(&pool->spinning, false);
-    return found;
-}
-
-/* Since the searcher last looked, others took tasks so fast that it would only be in their
- * way: each took less than ANTP_FLOW_NS, or a little more and they are about to be done. */
-static bool tasks_flow(struct antp_worker *worker)
-{
-    pool_t *pool = worker->pool;
-    int64_t now = antp_now(), spent = now - worker->looked_at;
-    uint64_t head = atomic_load(&pool->head);
-    int64_t taken = (int64_t)(head - worker->head_then);
-    int64_t queued = (int64_t)(ANTP_POSITION(atomic_load(&pool->tail)) - head);
-    worker->looked_at = now;
-    worker->head_then = head;
-    if (taken == 0)
-        return false;
-    int64_t each = spent / taken;
-    return each < ANTP_FLOW_NS || (each < ANTP_STREAM_NS && queued * each < ANTP_DRAIN_NS);
-}
-
-/* It found nothing: others take what comes, it comes often, and it takes less time than a
- * wake-up. To park would be to be woken again for each second task. */
-static bool is_one_too_many(struct antp_worker *worker)
-{
-    return worker->pace < ANTP_SOON_NS &&
-           atomic_load_explicit(&worker->pool->each_took, memory_order_relaxed) < ANTP_STREAM_NS;
-}
-
-/* False: the worker has left the crew. */
-static bool rest(struct antp_worker *worker)
-{
-    if (is_one_too_many(worker) && (worker->searching || antp_claim_search(worker)) && antp_nap(worker))
-        return !worker->left;
-    return antp_park(worker);
-}
-
-/* A spell is what a worker runs from one search to the next. */
-static void begin_spell(struct antp_worker *worker)
-{
-    worker->spell_at = antp_now();
-    worker->spell_ran = worker->ran;
-}
-
-static void end_spell(struct antp_worker *worker)
-{
-    uint64_t ran = worker->ran - worker->spell_ran;
-    if (ran > 0)
-        atomic_store_explicit(&worker->pool->each_took, (antp_now() - worker->spell_at) / (int64_t)ran,
-                              memory_order_relaxed);
-}
-
-/* A worker that has caught up with a stream would go on at the heels of its submitter, the
- * line of tail between them for every few tasks. It lets some more gather. */
-static void let_gather(struct antp_worker *worker)
-{
-    if (atomic_load_explicit(&worker->pool->each_took, memory_order_relaxed) < ANTP_FLOW_NS)
-        antp_spin_until(antp_now() + antp_gather_ns(worker->pool));
-}
-
 static inline enum antp_take take_at_once(struct antp_worker *worker)
 {
     if (ANTP_UNLIKELY(worker->searching || atomic_load_explicit(&worker->pool->surplus, memory_order_relaxed)))
@@ -209,39 +113,18 @@ static inline enum antp_take take_at_once(struct antp_worker *worker)
     return antp_take_task(worker->pool, &worker->tail_seen, in_stream ? ANTP_FEW : 0, &worker->frame.task);
 }
 
-/* False: the worker has left the crew. */
 static bool seek_task(struct antp_worker *worker, enum antp_take why)
 {
-    pool_t *pool = worker->pool;
     settle(worker);
-    end_spell(worker);
-    if (why == ANTP_TAKE_FEW)
-        let_gather(worker);
-    for (unsigned looks = 0;;) {
-        if (ANTP_UNLIKELY(atomic_load_explicit(&pool->surplus, memory_order_relaxed)) &&
-            antp_leave_if_surplus(worker))
-            return false;
-        if (worker->searching && tasks_flow(worker) && antp_nap(worker)) {
-            if (worker->left)
-                return false;
-            continue;
-        }
-        switch (antp_take_task(pool, &worker->tail_seen, 0, &worker->frame.task)) {
-        case ANTP_TAKE_OK:
-            got_task(worker);
-            begin_spell(worker);
-            return true;
-        case ANTP_TAKE_UNPUBLISHED:
-            antp_look_pause(looks++); /* its submitter has claimed it and may be preempted */
-            break;
-        case ANTP_TAKE_FEW: break;
-        case ANTP_TAKE_EMPTY:
-            if (!look_again(worker) && !rest(worker))
-                return false;
-        }
-    }
+    antp_end_spell(worker);
+    if (!antp_seek(worker, why))
+        return false;
+    got_task(worker);
+    antp_begin_spell(worker);
+    return true;
 }
 
+/* False: the worker has left the crew. */
 static inline bool next_task(struct antp_worker *worker)
 {
     enum antp_take take = take_at_once(worker);
@@ -329,104 +212,4 @@ void *antp_worker_main(void *arg)
     antp_frame_push(&worker->frame, pool, worker->number);
     run_tasks(worker);
     return NULL;
-}
-
-/* ---- Records ------------------------------------------------------------------------------ */
-
-/* Records are allocated one at a time in small pools, so many at most in large ones. */
-enum { CHUNK_MAX = 32 };
-
-static void *alloc_apart(size_t size)
-{
-    size_t whole = (size + ANTP_APART - 1) / ANTP_APART * ANTP_APART;
-    return aligned_alloc(ANTP_APART, whole);
-}
-
-static bool add_chunk(pool_t *pool, size_t n)
-{
-    if (n > SIZE_MAX / 2 / sizeof(struct antp_worker))
-        return false;
-    struct antp_chunk *chunk = malloc(sizeof *chunk);
-    if (chunk == NULL)
-        return false;
-    chunk->workers = alloc_apart(n * sizeof(struct antp_worker));
-    if (chunk->workers == NULL) {
-        free(chunk);
-        return false;
-    }
-    chunk->used = 0;
-    chunk->size = n;
-    chunk->next = pool->chunks;
-    pool->chunks = chunk;
-    return true;
-}
-
-pool_err antp_worker_reserve(pool_t *pool, size_t n)
-{
-    return add_chunk(pool, n) ? POOL_OK : POOL_ERR_NO_MEMORY;
-}
-
-static struct antp_worker *new_record(pool_t *pool)
-{
-    size_t more = 1 + (size_t)antp_least(pool->numbered / 4, CHUNK_MAX - 1);
-    if ((pool->chunks == NULL || pool->chunks->used == pool->chunks->size) && !add_chunk(pool, more))
-        return NULL;
-    struct antp_worker *worker = &pool->chunks->workers[pool->chunks->used];
-    memset(worker, 0, sizeof *worker);
-    if (antp_cond_init(&worker->wake) != 0)
-        return NULL;
-    pool->chunks->used++;
-    worker->pool = pool;
-    worker->number = pool->numbered++;
-    worker->owns_stripe = (uint64_t)worker->number < pool->stripe_mask;
-    worker->done = worker->owns_stripe ? &pool->stripes[worker->number].done : &antp_shared_stripe(pool)->done;
-    antp_list_init(&worker->link);
-    return worker;
-}
-
-/* Joins the thread that ended first, if that needs no waiting for its thread-local
- * destructors. */
-static struct antp_worker *ended_record(pool_t *pool)
-{
-    if (antp_list_empty(&pool->ended))
-        return NULL;
-    struct antp_worker *worker = antp_worker_of(pool->ended.next);
-    if (!antp_thread_gone(worker->thread))
-        return NULL;
-    antp_list_remove(&worker->link);
-    pool->unjoined--;
-    return worker;
-}
-
-bool antp_reap_locked(pool_t *pool, int most)
-{
-    int joined = 0;
-    for (struct antp_worker *worker; joined < most && (worker = ended_record(pool)) != NULL; joined++)
-        antp_list_append(&pool->spare, &worker->link);
-    if (joined > 0)
-        antp_wake_enders_locked(pool);
-    return joined == most;
-}
-
-struct antp_worker *antp_worker_get_locked(pool_t *pool)
-{
-    struct antp_worker *worker = NULL;
-    if (!antp_list_empty(&pool->spare)) {
-        worker = antp_worker_of(pool->spare.prev);
-        antp_list_remove(&worker->link);
-    } else if ((worker = ended_record(pool)) == NULL) {
-        worker = new_record(pool);
-    }
-    return worker;
-}
-
-void antp_worker_free_all(pool_t *pool)
-{
-    for (struct antp_chunk *chunk = pool->chunks, *next; chunk != NULL; chunk = next) {
-        next = chunk->next;
-        for (size_t i = 0; i < chunk->used && !antp_forked(pool); i++)
-            antp_cond_fini(&chunk->workers[i].wake);
-        free(chunk->workers);
-        free(chunk);
-    }
 }

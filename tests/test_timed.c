@@ -151,6 +151,34 @@ static void test_submit_timeout_enters_when_a_slot_frees_in_time(void **state)
     enters_in_time(2 * PATIENCE_MS);
 }
 
+/* True if the submit had to wait and then got the slot of a task that ended meanwhile. */
+static bool waits_and_enters(pool_t *pool, gate_t *gate)
+{
+    submitter_t blocked;
+    bool waited = false;
+    while (pool_try_submit(pool, gate_task, gate) == POOL_OK) {}
+    submitter_start_timeout(&blocked, pool, gate_task, gate, 1);
+    while (!waited && !blocked.returned)
+        waited = pool_waiting(pool) == 1;
+    gate_let(gate, 1);
+    return submitter_join(&blocked) == POOL_OK && waited;
+}
+
+/* With much in the queue nobody hurries to let waiters in; the end of their time is soon
+ * enough, but not too late. A millisecond may pass before the slot comes free, hence often. */
+static void test_submit_timeout_enters_at_its_end_though_the_queue_is_not_low(void **state)
+{
+    (void)state;
+    gate_t gate = GATE_CLOSED;
+    bool entered = false;
+    pool_t *pool = make_pool_with(1, pool_with_queue(9));
+    occupy(pool, &gate, 1);
+    for (int i = 0; i < 200 && !entered; i++)
+        entered = waits_and_enters(pool, &gate);
+    assert_true(entered);
+    open_and_destroy(pool, &gate);
+}
+
 static void test_submit_timeout_of_forever_waits(void **state)
 {
     (void)state;
@@ -289,6 +317,7 @@ int main(void)
         checked(test_submit_timeout_gives_up_but_not_early),
         checked(test_submit_timeout_of_zero_does_not_wait),
         checked(test_submit_timeout_enters_when_a_slot_frees_in_time),
+        checked(test_submit_timeout_enters_at_its_end_though_the_queue_is_not_low),
         checked(test_submit_timeout_of_forever_waits),
         checked(test_submit_timeout_close_to_forever_does_not_overflow),
         checked(test_submitter_that_gives_up_leaves_the_line_to_the_others),

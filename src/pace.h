@@ -1,0 +1,58 @@
+/* Spinning, and how fast counters move: for those who look again before they sleep. */
+#ifndef ANTPOOL_PACE_H
+#define ANTPOOL_PACE_H
+
+#include "ring.h"
+
+#include <sched.h>
+
+static inline void antp_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__) || defined(__arm__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+static inline void antp_spin_until(int64_t deadline)
+{
+    while (antp_now() < deadline)
+        antp_relax();
+}
+
+/* Between two looks of one that spins. Now and then it lets others run: whom it waits for
+ * may be ready on this very processor. `looks` counts from 0. */
+static inline void antp_look_pause(unsigned looks)
+{
+    if (looks % 16 == 15)
+        sched_yield();
+    else
+        antp_relax();
+}
+
+/* Nanoseconds for each step of the counter between the last two calls that saw it move; but
+ * not less than it stands still now. */
+static inline int64_t antp_pace(struct antp_pace *pace, uint64_t count, int64_t now)
+{
+    int64_t spent = now - atomic_load_explicit(&pace->at, memory_order_relaxed);
+    uint64_t steps = count - atomic_load_explicit(&pace->count, memory_order_relaxed);
+    if (steps == 0) {
+        int64_t each = atomic_load_explicit(&pace->each, memory_order_relaxed);
+        return each > spent ? each : spent;
+    }
+    int64_t each = spent / (int64_t)steps;
+    atomic_store_explicit(&pace->at, now, memory_order_relaxed);
+    atomic_store_explicit(&pace->count, count, memory_order_relaxed);
+    atomic_store_explicit(&pace->each, each, memory_order_relaxed);
+    return each;
+}
+
+/* The time in which tasks in a stream fill, or leave, half of the limit. */
+static inline int64_t antp_gather_ns(pool_t *pool)
+{
+    int64_t half = atomic_load_explicit(&pool->limit, memory_order_relaxed) / 2;
+    return antp_least(half, ANTP_GATHER_NS / 25) * 25;
+}
+
+#endif
