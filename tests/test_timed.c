@@ -173,6 +173,8 @@ static void test_submit_timeout_enters_at_its_end_though_the_queue_is_not_low(vo
     bool entered = false;
     pool_t *pool = make_pool_with(1, pool_with_queue(9));
     occupy(pool, &gate, 1);
+    gate_let(&gate, 1); /* one has ended: from now on the pool has a pace, and it is slow */
+    assert_true(eventually_equals(pool_running, pool, 0));
     for (int i = 0; i < 200 && !entered; i++)
         entered = waits_and_enters(pool, &gate);
     assert_true(entered);
