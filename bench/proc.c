@@ -63,6 +63,8 @@ struct bench_others bench_rest(int64_t ns)
     return after;
 }
 
+enum { SETTLE_NS = 1000000000 }; /* in which the janitor joins those that have ended */
+
 bool bench_until_threads(long n, int ms)
 {
     int64_t deadline = bench_now() + (int64_t)ms * 1000000;
@@ -71,5 +73,6 @@ bool bench_until_threads(long n, int ms)
             return false;
         bench_sleep(1000000);
     }
+    bench_sleep(SETTLE_NS);
     return true;
 }

@@ -21,7 +21,8 @@ struct bench_others bench_others(void);
 /* What they do while the main thread sleeps; none may start or end meanwhile. */
 struct bench_others bench_rest(int64_t ns);
 
-/* Looks each millisecond whether the process has at most n threads; false: not within ms. */
+/* Looks each millisecond whether the process has at most n threads, then waits a little for
+ * what their pool does after them; false: not within ms. */
 bool bench_until_threads(long n, int ms);
 
 #endif

@@ -10,7 +10,7 @@
  */
 #include "ring.h"
 
-enum { REAP_NS = 5000000, REAP_MAX = 64 }; /* so many at a time: submitters wait for the lock */
+enum { REAP_NS = 2000000, REAP_TIMES = 10, REAP_MAX = 64 }; /* so many at a time: submitters wait */
 
 /* ---- Calling ------------------------------------------------------------------------------ */
 
@@ -99,13 +99,24 @@ static bool expire_one_locked(pool_t *pool)
     return true;
 }
 
-/* Threads that have ended are joined, which gives their stacks back. Those that are told to
- * leave need an instant for it, so one more visit follows; not more, since a thread-local
- * destructor may hang. */
+/* Threads that have ended are joined, which gives their stacks back. Those that were told to
+ * leave need a while for it, so some visits follow, each later than the one before: for two
+ * seconds in all, since a thread-local destructor may hang. */
+static int64_t reap_locked(pool_t *pool, int64_t now)
+{
+    if (antp_reap_locked(pool, REAP_MAX))
+        return antp_add(now, REAP_NS);
+    bool left = pool->unjoined > (int)antp_workers(atomic_load(&pool->crew));
+    if (left && pool->reaps < REAP_TIMES)
+        return antp_add(now, (int64_t)REAP_NS << pool->reaps++);
+    pool->armed = false;
+    return ANTP_NEVER;
+}
+
 int64_t antp_expire_locked(pool_t *pool, int64_t now)
 {
-    bool again = antp_reap_locked(pool, REAP_MAX);
     int64_t earliest = antp_add(now, pool->expiry_ns / 2);
+    antp_reap_locked(pool, REAP_MAX);
     while ((int)antp_idle(atomic_load(&pool->crew)) > pool->min_idle &&
            !(atomic_load(&pool->tail) & ANTP_CLOSED)) {
         int64_t due = antp_add(antp_worker_of(pool->idle.next)->parked_at, pool->expiry_ns);
@@ -113,8 +124,7 @@ int64_t antp_expire_locked(pool_t *pool, int64_t now)
             return due > earliest ? due : earliest;
         if (!expire_one_locked(pool))
             return earliest;
-        again = true;
+        pool->reaps = 0;
     }
-    pool->armed = again;
-    return again ? antp_add(now, REAP_NS) : ANTP_NEVER;
+    return reap_locked(pool, now);
 }

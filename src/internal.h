@@ -305,6 +305,7 @@ struct pool {
     size_t janitor_place; /* J: place in the heap + 1; 0: not armed */
     int64_t janitor_due;  /* J: ns */
     bool armed;           /* L: the janitor will come without being asked */
+    int reaps;            /* L: its visits to join threads since a worker last expired */
 };
 
 /* ---- options.c ------------------------------------------------------------------------- */
@@ -372,6 +373,7 @@ int64_t antp_expire_locked(pool_t *, int64_t now); /* returns when to look again
 
 /* ---- thread.c: making, naming and joining threads ------------------------------------- */
 
+int antp_processors(void);
 pool_err antp_thread_setup_new(pool_t *, size_t stack_size);
 void antp_thread_setup_free(pool_t *);
 pool_err antp_thread_start(struct antp_worker *, void *(*main)(void *));

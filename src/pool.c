@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { CELLS_MIN = 256, CELLS_MAX = 1 << 24, QUEUE_SLACK = 65536 };
 
@@ -42,9 +41,9 @@ static uint64_t cells_for(int cap, int queue)
  * share a line. */
 static uint64_t stripes_for(int cap)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    int processors = antp_processors();
     uint64_t stripes = 1;
-    while (stripes < ANTP_STRIPES_MAX && (long)stripes < 2 * processors &&
+    while (stripes < ANTP_STRIPES_MAX && (int)stripes < 2 * processors &&
            (cap == POOL_UNLIMITED || stripes <= (uint64_t)cap))
         stripes *= 2;
     return stripes;

@@ -57,6 +57,17 @@ static size_t whole_pages(size_t bytes)
     return (bytes + page - 1) / page * page;
 }
 
+/* Those that this thread may use: sysconf would open a file for each new pool. */
+int antp_processors(void)
+{
+#ifdef ANTP_HAS_AFFINITY
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return CPU_COUNT(&set);
+#endif
+    return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
 static void remember_maker(struct antp_thread_setup *setup)
 {
     pthread_getschedparam(pthread_self(), &setup->policy, &setup->param);

@@ -28,7 +28,7 @@ class Plan:
 
     def __init__(self, folder, peers, quick):
         self.folder, self.peers, self.quick = folder, peers, quick
-        self.ms = 100 if quick else 200
+        self.ms = 100 if quick else 150
 
     def program(self, question, subject):
         if subject == "antpool":
@@ -81,9 +81,9 @@ class Plan:
                        [RATE, THREADS], cases)
 
     def grain(self):
-        grains = (1000, 5000) if self.quick else (200, 1000, 5000, 20000, 100000)
+        own, shared = ((1000, 5000),) * 2 if self.quick else ((200, 1000, 5000, 20000, 100000), (200, 1000, 5000))
         cases = [self.throughput(subject, {"cap": 2, "queue": queue, "submitters": 1, "work_ns": grain}, "--bare")
-                 for grain in grains for subject in self.subjects()
+                 for grain in own for subject in self.subjects() if subject == "antpool" or grain in shared
                  for queue in ((0, 1024) if subject == "antpool" else (1024,))]
         return Section("grain", "Tasks that burn processor time, cap 2", ["subject", "queue"], ["work_ns"],
                        [EFFICIENCY], cases)
@@ -91,7 +91,7 @@ class Plan:
     def crowd(self):
         cases = [self.throughput(subject, {"cap": 2, "queue": 1024, "submitters": submitters, "work_ns": 5000},
                                  "--bare")
-                 for submitters in (1, 3, 4, 8) for subject in self.subjects()]
+                 for submitters in (3, 4, 8) for subject in self.subjects()]
         return Section("crowd", "Tasks of 5 µs, cap 2, queue 1024, more and more submitters", ["subject"],
                        ["submitters"], [EFFICIENCY], cases)
 
@@ -106,7 +106,8 @@ class Plan:
         cases = [self.sleeping("antpool", cap, sleep_ms, False) for cap in (100, 1000, 10000) for sleep_ms in (1, 10)]
         cases += [self.sleeping(subject, cap, 10, True) for cap in (1000, 10000) for subject in self.subjects()]
         metrics = [EFFICIENCY, RATE, Metric("rss_kib", "Most memory, KiB", "KiB", "less")]
-        return Section("blocking", "Tasks that sleep", ["subject", "workers"], ["cap", "sleep_ms"], metrics, cases)
+        return Section("blocking", "Tasks that sleep", ["subject", "workers"], ["cap", "sleep_ms"], metrics, cases,
+                       None if self.quick else 3)
 
     def latency(self):
         cases = [Case({"subject": subject, "rate": rate},
@@ -121,6 +122,66 @@ class Plan:
                    Metric("cpu", "Processor time per task, µs", "µs", "less")]
         return Section("latency", "Latency at a steady rate", ["subject"], ["rate"], metrics, cases)
 
+    # ---- What a pool costs beside time: few rounds, since little of it is chance ----
+
+    def own(self, program, keys, options, pick=None):
+        return Case(keys, [os.path.join(self.folder, program)] + options, pick)
+
+    def churn(self):
+        cases = [self.own("churn", {"tasks": tasks, "other pools": beside},
+                          ["--pools", 200, "--tasks", tasks, "--beside", beside])
+                 for tasks in (0, 1, 100) for beside in (0, 1)]
+        metrics = [Metric("all50", "Make, use and end a pool, p50, µs", "µs", "less"),
+                   Metric("make50", "of that, to make it", "µs", "less"),
+                   Metric("all99", "p99, µs", "µs", "neither")]
+        return Section("churn", "Making, using and ending pools", ["tasks"], ["other pools"], metrics, cases)
+
+    def alive(self):
+        count = 1000 if self.quick else 10000
+        case = self.own("churn", {"pools": count}, ["--alive", count])
+        metrics = [Metric("rss", "Memory of an idle pool, bytes", "bytes", "less"),
+                   Metric("rest_threads", "Threads at rest, the janitor among them", "threads", "less"),
+                   Metric("rest_switches", "Context switches in 2 s of rest", "switches", "less"),
+                   Metric("rest_cpu", "Processor time in 2 s of rest, µs", "µs", "less"),
+                   Metric("end", "To end one, µs", "µs", "less")]
+        return Section("alive", "Many pools alive at once", ["pools"], [], metrics, [case], 3)
+
+    def memory(self):
+        items = [("idle-worker", 0, "idle"), ("bare-thread", 0, "idle"), ("worked-worker", 0, "idle"),
+                 ("worked-worker", 1, "idle"), ("touched-worker", 0, "idle"), ("touched-worker", 0, "gone"),
+                 ("touched-thread", 0, "gone"), ("queued-task", 0, "-"), ("copied-task", 0, "-")]
+        cases = [self.own("memory", {"item": item, "arenas": arenas or "default", "state": state}, [],
+                          {"item": item, "arenas": arenas, "state": state}) for item, arenas, state in items]
+        cases += [self.own("memory", {"item": "pool", "cap": cap, "state": "-"}, [],
+                           {"item": "pool", "cap": cap}) for cap in (8, 1000)]
+        metrics = [Metric("rss", "Resident bytes", "bytes", "less"),
+                   Metric("pagetables", "Page tables, bytes", "bytes", "neither"),
+                   Metric("kernel_stack", "Kernel stack, bytes (of the whole system, so others show)", "bytes", "neither")]
+        return Section("memory", "Memory for each", ["item", "arenas", "cap", "state"], [], metrics, cases, 1)
+
+    def idle(self):
+        seconds = 2 if self.quick else 10
+        cases = [self.own("idle", {"idle workers": workers}, ["--seconds", seconds, "--workers", 8], {"workers": workers})
+                 for workers in (0, 8)]
+        metrics = [Metric("switches", f"Context switches in {seconds} s", "switches", "less"),
+                   Metric("cpu", "Processor time, s", "s", "less")]
+        return Section("idle", "At rest", ["idle workers"], [], metrics, cases, 1)
+
+    def guide(self):
+        rows = [("guide", "pool"), ("guide", "invoke")]
+        if self.peers and os.path.exists(os.path.join(self.folder, "guide-go")):
+            rows += [("guide-go", row) for row in ("plain", "errgroup", "errgroup-limit", "semaphore")]
+        cases = [self.own(program, {"subject": "antpool" if program == "guide" else "go", "row": row}, ["--row", row])
+                 for program, row in rows]
+        metrics = [Metric("ops", "Tasks a second", "tasks/s", "more"),
+                   Metric("submit50", "The submit call, p50, ns", "ns", "less"),
+                   Metric("submit99", "p99, ns", "ns", "neither"),
+                   Metric("threads", "Most threads", "threads", "neither"),
+                   Metric("rss_kib", "Most memory, KiB", "KiB", "neither")]
+        return Section("guide", "The guide's table, measured: empty tasks, 1000 at once", ["subject", "row"], [],
+                       metrics, cases)
+
     def all(self):
         return [self.empty(), self.calls(), self.call_cost(), self.against_peers(), self.grain(), self.crowd(),
-                self.blocking(), self.latency()]
+                self.blocking(), self.latency(), self.churn(), self.alive(), self.memory(), self.idle(),
+                self.guide()]

@@ -9,7 +9,7 @@ import sys
 import time
 
 NOISE = 0.03
-PATIENCE = 15  # seconds; rounds take well under one, but for some peers with 10 000 threads
+PATIENCE = 10  # seconds; rounds take well under one, but for some peers with 10 000 threads
 TICKS = os.sysconf("SC_CLK_TCK")
 SKIPPED = 77
 

@@ -51,7 +51,19 @@ def skips(figures):
     return [f"skipped: {line}" for line in why]
 
 
+def by_metric(section, figures):
+    """For a section without column keys: a column for each metric."""
+    body = []
+    for entry in figures:
+        keys = [str(entry["keys"].get(name, "")) for name in section.rows]
+        body.append(keys + [cell(entry, metric.field) for metric in section.metrics])
+    return list(section.rows) + [metric.title for metric in section.metrics], body
+
+
 def section_text(section, doc):
+    if not section.columns:
+        table = markdown(*by_metric(section, doc["figures"]))
+        return "\n\n".join([f"## {doc['title']}", table] + skips(doc["figures"]))
     parts = [f"## {doc['title']}"]
     for metric in section.metrics:
         if not metric.shown:
