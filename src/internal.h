@@ -179,7 +179,7 @@ static inline struct antp_worker *antp_worker_of(struct antp_link *link)
     return (struct antp_worker *)((char *)link - offsetof(struct antp_worker, link));
 }
 
-/* Worker records are allocated in chunks, with prealloc all at once. */
+/* Worker records are allocated one at a time, with prealloc all at once. */
 struct antp_chunk {
     struct antp_chunk *next;
     size_t used, size;
@@ -373,7 +373,7 @@ int64_t antp_expire_locked(pool_t *, int64_t now); /* returns when to look again
 
 /* ---- thread.c: making, naming and joining threads ------------------------------------- */
 
-int antp_processors(void);
+unsigned antp_processors(void);
 pool_err antp_thread_setup_new(pool_t *, size_t stack_size);
 void antp_thread_setup_free(pool_t *);
 pool_err antp_thread_start(struct antp_worker *, void *(*main)(void *));

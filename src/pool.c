@@ -41,9 +41,9 @@ static uint64_t cells_for(int cap, int queue)
  * share a line. */
 static uint64_t stripes_for(int cap)
 {
-    int processors = antp_processors();
+    unsigned processors = antp_processors();
     uint64_t stripes = 1;
-    while (stripes < ANTP_STRIPES_MAX && (int)stripes < 2 * processors &&
+    while (stripes < ANTP_STRIPES_MAX && stripes < 2 * processors &&
            (cap == POOL_UNLIMITED || stripes <= (uint64_t)cap))
         stripes *= 2;
     return stripes;

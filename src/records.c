@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Records are allocated one at a time in small pools, so many at most in large ones. */
-enum { CHUNK_MAX = 32 };
-
 static void *alloc_apart(size_t size)
 {
     size_t whole = (size + ANTP_APART - 1) / ANTP_APART * ANTP_APART;
@@ -40,8 +37,7 @@ pool_err antp_worker_reserve(pool_t *pool, size_t n)
 
 static struct antp_worker *new_record(pool_t *pool)
 {
-    size_t more = 1 + (size_t)antp_least(pool->numbered / 4, CHUNK_MAX - 1);
-    if ((pool->chunks == NULL || pool->chunks->used == pool->chunks->size) && !add_chunk(pool, more))
+    if ((pool->chunks == NULL || pool->chunks->used == pool->chunks->size) && !add_chunk(pool, 1))
         return NULL;
     struct antp_worker *worker = &pool->chunks->workers[pool->chunks->used];
     memset(worker, 0, sizeof *worker);

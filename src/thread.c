@@ -58,14 +58,15 @@ static size_t whole_pages(size_t bytes)
 }
 
 /* Those that this thread may use: sysconf would open a file for each new pool. */
-int antp_processors(void)
+unsigned antp_processors(void)
 {
 #ifdef ANTP_HAS_AFFINITY
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0)
-        return CPU_COUNT(&set);
+        return (unsigned)CPU_COUNT(&set);
 #endif
-    return (int)sysconf(_SC_NPROCESSORS_ONLN);
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return processors > 0 ? (unsigned)processors : 1;
 }
 
 static void remember_maker(struct antp_thread_setup *setup)

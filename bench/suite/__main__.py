@@ -57,8 +57,11 @@ def measure(section, count, progress, out):
     begin = time.monotonic()
     rounds.run_all(section.cases, count, progress)
     doc = results.document(section, section.cases, count, time.monotonic() - begin)
-    print(tables.section_text(section, doc), end="\n\n", flush=True)
+    text = tables.section_text(section, doc)
+    print(text, end="\n\n", flush=True)
     if out:
+        with open(os.path.join(out, section.name + ".md"), "w") as table:
+            table.write(f"{doc['machine']}, {doc['date']}, {count} rounds\n\n{text}\n")
         results.save(os.path.join(out, section.name + ".json"), doc)
         picture = plot.section_chart(section, doc, tables.short)
         if picture:

@@ -125,7 +125,7 @@ class Plan:
     # ---- What a pool costs beside time: few rounds, since little of it is chance ----
 
     def own(self, program, keys, options, pick=None):
-        return Case(keys, [os.path.join(self.folder, program)] + options, pick)
+        return Case(keys, [os.path.join(self.folder, program)] + options, pick, patience=100)
 
     def churn(self):
         cases = [self.own("churn", {"tasks": tasks, "other pools": beside},

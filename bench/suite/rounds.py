@@ -18,8 +18,8 @@ class Case:
     """One thing to measure: what it is called (keys, in order), the command, and which line
     of its output counts (all whose fields hold `pick`)."""
 
-    def __init__(self, keys, command, pick=None):
-        self.keys = keys
+    def __init__(self, keys, command, pick=None, patience=PATIENCE):
+        self.keys, self.patience = keys, patience
         self.command = [str(word) for word in command]
         self.pick = pick or {}
         self.rounds = []  # a dict of fields each
@@ -79,9 +79,9 @@ def picked(output, pick):
 def run_once(case):
     before, own = busy_and_all(), children_cpu()
     try:
-        done = subprocess.run(case.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(case.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=case.patience)
     except subprocess.TimeoutExpired:
-        case.skipped = f"{case.label()}: not done after {PATIENCE} s"
+        case.skipped = f"{case.label()}: not done after {case.patience} s"
         return
     noise = others_share(before, busy_and_all(), children_cpu() - own)
     if done.returncode == SKIPPED:
