@@ -112,7 +112,9 @@ typedef void (*pool_task_fn)(void *arg);
 /* What a submit does at the limit. */
 typedef enum pool_policy {
     POOL_BLOCK,         /* waits its turn, first come first served (in the order in which
-                           they begin to sleep: a call may look for a slot a little first) */
+                           they begin to sleep: a call may look for a slot a little first).
+                           While more than a quarter of the limit is queued, so that no
+                           worker lacks work, slots may gather for 2 ms before it enters */
     POOL_REFUSE,        /* POOL_ERR_OVERLOAD */
     POOL_CALLER_RUNS,   /* runs the task in the caller, then POOL_OK */
     POOL_DISCARD_OLDEST /* hands the oldest queued task to the discard handler and takes

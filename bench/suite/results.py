@@ -45,7 +45,7 @@ def machine():
     except OSError:
         pass
     libc = " ".join(platform.libc_ver())
-    return f"{model}, {os.cpu_count()} processors, {platform.system()} {platform.release()}, {libc}"
+    return f"{model}, {os.cpu_count()} processors, {platform.system()} {platform.release().split("-")[0]}, {libc}"
 
 
 def document(section, cases, rounds, seconds):
