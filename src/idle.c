@@ -100,15 +100,15 @@ static bool expire_one_locked(pool_t *pool)
 }
 
 /* Threads that have ended are joined, which gives their stacks back. Those that were told to
- * leave need a while for it, so some visits follow, each later than the one before: for two
- * seconds in all, since a thread-local destructor may hang. */
+ * leave need a while for it, so some visits follow, each later than the one before; not for
+ * ever, since a thread-local destructor may hang. */
 static int64_t reap_locked(pool_t *pool, int64_t now)
 {
     if (antp_reap_locked(pool, REAP_MAX))
         return antp_add(now, REAP_NS);
     bool left = pool->unjoined > (int)antp_workers(atomic_load(&pool->crew));
-    if (left && pool->reaps < REAP_TIMES)
-        return antp_add(now, (int64_t)REAP_NS << pool->reaps++);
+    if (left && pool->reaps < REAP_TIMES) /* in time for those that park meanwhile, too */
+        return antp_add(now, antp_least((int64_t)REAP_NS << pool->reaps++, pool->expiry_ns / 2));
     pool->armed = false;
     return ANTP_NEVER;
 }

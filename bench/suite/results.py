@@ -45,7 +45,8 @@ def machine():
     except OSError:
         pass
     libc = " ".join(platform.libc_ver())
-    return f"{model}, {os.cpu_count()} processors, {platform.system()} {platform.release().split("-")[0]}, {libc}"
+    kernel = platform.release().partition("-")[0]
+    return f"{model}, {os.cpu_count()} processors, {platform.system()} {kernel}, {libc}"
 
 
 def document(section, cases, rounds, seconds):
