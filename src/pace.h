@@ -36,12 +36,12 @@ static inline void antp_look_pause(unsigned looks)
 static inline int64_t antp_pace(struct antp_pace *pace, uint64_t count, int64_t now)
 {
     int64_t spent = now - atomic_load_explicit(&pace->at, memory_order_relaxed);
-    uint64_t steps = count - atomic_load_explicit(&pace->count, memory_order_relaxed);
-    if (steps == 0) {
+    int64_t steps = (int64_t)(count - atomic_load_explicit(&pace->count, memory_order_relaxed));
+    if (steps <= 0 || spent < 0) { /* below 0: others have looked meanwhile */
         int64_t each = atomic_load_explicit(&pace->each, memory_order_relaxed);
         return each > spent ? each : spent;
     }
-    int64_t each = spent / (int64_t)steps;
+    int64_t each = spent / steps;
     atomic_store_explicit(&pace->at, now, memory_order_relaxed);
     atomic_store_explicit(&pace->count, count, memory_order_relaxed);
     atomic_store_explicit(&pace->each, each, memory_order_relaxed);

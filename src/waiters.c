@@ -189,8 +189,10 @@ static void wait_locked(pool_t *pool, struct antp_waiter *me, int64_t deadline)
     enum antp_room room = join_or_give_up_locked(pool, me, deadline);
     if (!me->sleeper.woken && me->stuck)
         antp_break_deadlock_locked(pool);
-    if (!me->sleeper.woken && antp_queue_low(pool))
-        grow_old_locked(pool, me); /* each slot that comes free is its own, no need to time it */
+    if (!me->sleeper.woken && antp_queue_low(pool)) {
+        grow_old_locked(pool, me); /* each slot that comes free is its own, no need to time it … */
+        room = admit_locked(pool); /* … and one may have come free before it was */
+    }
     pay_wake_locked(pool);
     while (!me->sleeper.woken) {
         bool in_time = doze_locked(pool, me, room, deadline);

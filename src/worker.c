@@ -97,12 +97,13 @@ static void greet(struct antp_worker *worker)
 
 static void got_task(struct antp_worker *worker)
 {
-    if (worker->searching) {
+    bool searched = worker->searching;
+    if (searched)
         antp_stop_searching(worker);
-        greet(worker);
-    }
     if (ANTP_UNLIKELY(somebody_waits(worker->pool)))
         antp_attend(worker->pool);
+    if (searched)
+        greet(worker); /* last: nobody waits for a hook */
 }
 
 static inline enum antp_take take_at_once(struct antp_worker *worker)
@@ -210,6 +211,7 @@ void *antp_worker_main(void *arg)
     antp_unlock(&pool->lock);
     antp_thread_settle(worker);
     antp_frame_push(&worker->frame, pool, worker->number);
+    antp_begin_spell(worker);
     run_tasks(worker);
     return NULL;
 }

@@ -255,6 +255,7 @@ proctype submitter(byte me)
     :: atomic { !woken[me] -> grow_old() }
 #else
     :: atomic { !woken[me] && tail - head <= LOW -> grow_old() } /* still under the lock */
+        admit()
 #endif
     :: else
     fi;
