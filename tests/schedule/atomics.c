@@ -1,0 +1,214 @@
+/*
+ * Atomic operations, as the compiler calls them under -fsanitize=thread; see
+ * sanitizer/tsan_interface_atomic.h for the names. Each is a scheduling point, then happens
+ * at one instant.
+ *
+ * A store that is not sequentially consistent goes to the store buffer of its thread: other
+ * threads see it later, after all earlier ones of that thread. What locks the bus, or goes
+ * through a mutex, empties the buffer first.
+ */
+#include "schedule.h"
+
+#include <string.h>
+
+#define HERE __builtin_return_address(0)
+
+enum { RELAXED, CONSUME, ACQUIRE, RELEASE, ACQ_REL, SEQ_CST };
+
+/* ---- Store buffers ---------------------------------------------------------------------------- */
+
+static uint64_t read_sized(const volatile void *at, unsigned size)
+{
+    switch (size) {
+    case 1: return *(const volatile uint8_t *)at;
+    case 2: return *(const volatile uint16_t *)at;
+    case 4: return *(const volatile uint32_t *)at;
+    default: return *(const volatile uint64_t *)at;
+    }
+}
+
+static void write_sized(volatile void *at, unsigned size, uint64_t value)
+{
+    switch (size) {
+    case 1: *(volatile uint8_t *)at = (uint8_t)value; break;
+    case 2: *(volatile uint16_t *)at = (uint16_t)value; break;
+    case 4: *(volatile uint32_t *)at = (uint32_t)value; break;
+    default: *(volatile uint64_t *)at = value;
+    }
+}
+
+bool stores_flush_one(struct thread *t)
+{
+    if (t->n_stores == 0)
+        return false;
+    struct store first = t->stores[0];
+    memmove(t->stores, t->stores + 1, (size_t)--t->n_stores * sizeof *t->stores);
+    memory_check(first.at, first.size);
+    write_sized(first.at, first.size, first.value);
+    return true;
+}
+
+void stores_flush(struct thread *t)
+{
+    while (t != NULL && stores_flush_one(t)) {}
+}
+
+static uint64_t load(const volatile void *at, unsigned size, const void *where)
+{
+    schedule_point("atomic load", where);
+    memory_check(at, size);
+    if (self != NULL)
+        for (int i = self->n_stores; i-- > 0;)
+            if (self->stores[i].at == at)
+                return self->stores[i].value;
+    return read_sized(at, size);
+}
+
+static void store(volatile void *at, unsigned size, uint64_t value, int order, const void *where)
+{
+    schedule_point("atomic store", where);
+    memory_check(at, size);
+    if (self == NULL || order == SEQ_CST || !strategy_stores_wait()) {
+        stores_flush(self);
+        write_sized(at, size, value);
+        return;
+    }
+    if (self->n_stores == STORES_MAX)
+        stores_flush_one(self);
+    self->stores[self->n_stores++] = (struct store){at, value, size};
+}
+
+/* Before a read-modify-write. */
+static void before_change(const volatile void *at, unsigned size, const void *where)
+{
+    schedule_point("atomic change", where);
+    stores_flush(self);
+    memory_check(at, size);
+}
+
+/* ---- The entry points ---------------------------------------------------------------------------- */
+
+#define CHANGE(bits, type, name, result) \
+    type __tsan_atomic##bits##_##name(volatile type *at, type v, int order); \
+    type __tsan_atomic##bits##_##name(volatile type *at, type v, int order) \
+    { \
+        (void)order; \
+        before_change(at, sizeof(type), HERE); \
+        type old = *at; \
+        *at = (type)(result); \
+        return old; \
+    }
+
+/* gcc calls strong and weak, clang val for both. */
+#define COMPARE_VAL(bits, type) \
+    type __tsan_atomic##bits##_compare_exchange_val(volatile type *at, type expected, type v, int order, \
+                                                    int order_if_not); \
+    type __tsan_atomic##bits##_compare_exchange_val(volatile type *at, type expected, type v, int order, \
+                                                    int order_if_not) \
+    { \
+        (void)order, (void)order_if_not; \
+        before_change(at, sizeof(type), HERE); \
+        type old = *at; \
+        if (old == expected) \
+            *at = v; \
+        return old; \
+    }
+
+#define COMPARE(bits, type, name, may_fail) \
+    int __tsan_atomic##bits##_compare_exchange_##name(volatile type *at, type *expected, type v, int order, \
+                                                      int order_if_not); \
+    int __tsan_atomic##bits##_compare_exchange_##name(volatile type *at, type *expected, type v, int order, \
+                                                      int order_if_not) \
+    { \
+        (void)order, (void)order_if_not; \
+        before_change(at, sizeof(type), HERE); \
+        type old = *at; \
+        if (old == *expected && !((may_fail) && self != NULL && strategy_chance(8))) { \
+            *at = v; \
+            return 1; \
+        } \
+        *expected = old; \
+        return 0; \
+    }
+
+#define ATOMICS(bits, type) \
+    type __tsan_atomic##bits##_load(const volatile type *at, int order); \
+    type __tsan_atomic##bits##_load(const volatile type *at, int order) \
+    { \
+        (void)order; \
+        return (type)load(at, sizeof(type), HERE); \
+    } \
+    void __tsan_atomic##bits##_store(volatile type *at, type v, int order); \
+    void __tsan_atomic##bits##_store(volatile type *at, type v, int order) \
+    { \
+        store(at, sizeof(type), (uint64_t)v, order, HERE); \
+    } \
+    CHANGE(bits, type, exchange, v) \
+    CHANGE(bits, type, fetch_add, old + v) \
+    CHANGE(bits, type, fetch_sub, old - v) \
+    CHANGE(bits, type, fetch_and, old & v) \
+    CHANGE(bits, type, fetch_or, old | v) \
+    COMPARE(bits, type, strong, false) \
+    COMPARE(bits, type, weak, true) \
+    COMPARE_VAL(bits, type)
+
+ATOMICS(8, unsigned char)
+ATOMICS(16, unsigned short)
+ATOMICS(32, unsigned)
+ATOMICS(64, unsigned long)
+
+void __tsan_atomic_thread_fence(int order);
+void __tsan_atomic_thread_fence(int order)
+{
+    if (order == SEQ_CST)
+        stores_flush(self);
+}
+
+/* ---- Plain accesses: no scheduling points, but their memory must be there --------------------------- */
+
+#define PLAIN(name, size) \
+    void __tsan_##name(void *at); \
+    void __tsan_##name(void *at) { memory_check(at, size); }
+
+#define PLAIN_SIZES(name) \
+    PLAIN(name##1, 1) PLAIN(name##2, 2) PLAIN(name##4, 4) PLAIN(name##8, 8) PLAIN(name##16, 16)
+
+PLAIN_SIZES(read)
+PLAIN_SIZES(write)
+PLAIN_SIZES(unaligned_read)
+PLAIN_SIZES(unaligned_write)
+
+void __tsan_read_range(void *at, unsigned long size);
+void __tsan_read_range(void *at, unsigned long size) { memory_check(at, size); }
+void __tsan_write_range(void *at, unsigned long size);
+void __tsan_write_range(void *at, unsigned long size) { memory_check(at, size); }
+
+void *__tsan_memcpy(void *to, const void *from, unsigned long n);
+void *__tsan_memcpy(void *to, const void *from, unsigned long n)
+{
+    memory_check(to, n);
+    memory_check(from, n);
+    return memcpy(to, from, n);
+}
+
+void *__tsan_memmove(void *to, const void *from, unsigned long n);
+void *__tsan_memmove(void *to, const void *from, unsigned long n)
+{
+    memory_check(to, n);
+    memory_check(from, n);
+    return memmove(to, from, n);
+}
+
+void *__tsan_memset(void *to, int c, unsigned long n);
+void *__tsan_memset(void *to, int c, unsigned long n)
+{
+    memory_check(to, n);
+    return memset(to, c, n);
+}
+
+void __tsan_init(void);
+void __tsan_init(void) {}
+void __tsan_func_entry(void *caller);
+void __tsan_func_entry(void *caller) { (void)caller; }
+void __tsan_func_exit(void);
+void __tsan_func_exit(void) {}

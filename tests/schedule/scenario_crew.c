@@ -1,0 +1,180 @@
+/* Workers: woken, started, parked, expired, lost. */
+#include "scenarios.h"
+
+/* No pool_wait before they have run: nothing else may wake a worker. */
+static void all_run(int n)
+{
+    join_helpers();
+    await_ran(n);
+    must(pool_destroy(pool) == POOL_OK);
+    check_accepted(n);
+}
+
+static void push(int submitters)
+{
+    MAKE(3, pool_with_disable_purge(true), pool_with_queue(8), pool_with_prestart((int)schedule_random(3)));
+    for (int h = 0; h < submitters; h++) {
+        helpers[h].pause = schedule_random(2) ? 0 : 50000;
+        help(h, 3 * h, 3, by_submit);
+    }
+    all_run(3 * submitters);
+}
+
+void push_1(void)
+{
+    push(1);
+}
+
+void push_2(void)
+{
+    push(2);
+}
+
+void push_3(void)
+{
+    push(3);
+}
+
+/* As soon as one runs the next must get a worker of its own: the first does not end before. */
+void second_worker(void)
+{
+    MAKE(2, pool_with_disable_purge(true), pool_with_queue(2), pool_with_prestart((int)schedule_random(3)));
+    jobs[0].waits = jobs[1].waits = true;
+    help(0, 0, 1, by_submit);
+    help(1, 1, 1, by_submit);
+    join_helpers();
+    await_started(2);
+    gate = true;
+    all_run(2);
+}
+
+void many(void)
+{
+    void *args[5];
+    size_t accepted;
+    MAKE(2, pool_with_disable_purge(true), pool_with_queue(1));
+    for (int i = 0; i < 5; i++) {
+        args[i] = &jobs[i];
+        jobs[i].submitted = true;
+    }
+    help(0, 5, 2, by_submit);
+    must(pool_submit_many(pool, job_task, args, 5, &accepted) == POOL_OK && accepted == 5);
+    all_run(7);
+}
+
+static void copied_task(void *copy)
+{
+    job_task(*(struct job **)copy);
+}
+
+static pool_err by_copy(struct job *job)
+{
+    return pool_submit_copy(pool, copied_task, &job, sizeof job);
+}
+
+void copy(void)
+{
+    MAKE(1, pool_with_disable_purge(true), pool_with_queue(2));
+    help(0, 0, 3, by_copy);
+    help(1, 3, 3, by_copy);
+    all_run(6);
+}
+
+void expiry(void)
+{
+    MAKE(2, pool_with_expiry_ms(1), pool_with_min_idle((int)schedule_random(2)), pool_with_queue(4));
+    for (int h = 0; h < 2; h++) {
+        helpers[h].pause = 2500000;
+        help(h, 3 * h, 3, by_submit);
+    }
+    all_run(6);
+}
+
+/* They go, and are joined, with nobody there to ask for it. */
+void all_expire(void)
+{
+    MAKE(2, pool_with_expiry_ms(1), pool_with_queue(2));
+    help(0, 0, 3, by_submit);
+    join_helpers();
+    await_ran(3);
+    await_workers(0);
+    help(1, 3, 1, by_submit);
+    all_run(4);
+}
+
+void creates_fail(void)
+{
+    MAKE(3, pool_with_disable_purge(true), pool_with_queue(2));
+    helpers[0].pause = helpers[1].pause = 20000;
+    help(0, 0, 3, by_submit);
+    help(1, 3, 3, by_try);
+    schedule_fail_creates(60);
+    join_helpers();
+    await_accepted_ran();
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(6);
+    for (int i = 0; i < 3; i++)
+        must(jobs[i].answer == POOL_OK || jobs[i].answer == POOL_ERR_NO_THREAD);
+}
+
+/* Each task ends its thread, and not each gets a successor. */
+void all_exit(void)
+{
+    MAKE(2, pool_with_disable_purge(true), pool_with_queue(4));
+    for (int i = 0; i < 6; i++)
+        jobs[i].exits = true;
+    help(0, 0, 3, by_submit);
+    help(1, 3, 3, by_submit);
+    schedule_fail_creates(50);
+    join_helpers();
+    await_accepted_ran();
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(6);
+}
+
+static void *tune_about(void *unused)
+{
+    for (int i = 0; i < 4; i++) {
+        must(pool_tune(pool, 1 + (int)schedule_random(3)) == POOL_OK);
+        schedule_here();
+    }
+    return unused;
+}
+
+void tune_storm(void)
+{
+    MAKE(2, pool_with_disable_purge(true), pool_with_queue((int)schedule_random(3)));
+    help(0, 0, 4, by_submit);
+    help(1, 4, 4, by_submit);
+    pthread_t tuner = start(tune_about, NULL);
+    finish(tuner);
+    all_run(8);
+    must(most_running <= 3);
+}
+
+/* After a tune down surplus workers go, at once if they are idle. */
+void tune_down(void)
+{
+    MAKE(3, pool_with_disable_purge(true), pool_with_queue(3), pool_with_prestart(2));
+    help(0, 0, 3, by_submit);
+    must(pool_tune(pool, 1) == POOL_OK);
+    join_helpers();
+    await_ran(3);
+    await_workers(1);
+    all_run(3);
+}
+
+/* The last submitter is stuck behind tasks that submit, until the cap goes down and up. */
+void nested_tune(void)
+{
+    MAKE(2, pool_with_disable_purge(true));
+    for (int i = 0; i < 2; i++)
+        jobs[i].child = &jobs[2 + i];
+    help(0, 0, 2, by_submit);
+    pthread_t tuner = start(tune_about, NULL);
+    join_helpers();
+    finish(tuner);
+    await_accepted_ran();
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(4);
+}

@@ -1,0 +1,234 @@
+/* Submitters at the limit, and what may come while they are blocked. */
+#include "scenarios.h"
+
+static void all_is_well(int n)
+{
+    join_helpers();
+    await_ran(n);
+    must(pool_destroy(pool) == POOL_OK);
+    check_accepted(n);
+}
+
+void limit(void)
+{
+    MAKE(1, pool_with_disable_purge(true));
+    help(0, 0, 2, by_submit);
+    help(1, 2, 2, by_submit);
+    all_is_well(4);
+    must(most_running == 1);
+}
+
+void limit_queue(void)
+{
+    MAKE(2, pool_with_disable_purge(true), pool_with_queue(1));
+    for (int h = 0; h < 3; h++)
+        help(h, 2 * h, 2, by_submit);
+    all_is_well(6);
+    must(most_running <= 2);
+}
+
+static void block_two(void)
+{
+    jobs[0].waits = true;
+    jobs[0].answer = by_submit(&jobs[0]);
+    jobs[0].submitted = true;
+    help(0, 1, 1, by_submit);
+    help(1, 2, 1, by_submit);
+}
+
+/* The gate opens at any time, so each may be let in or refused. */
+static void *open_gate(void *unused)
+{
+    schedule_here();
+    gate = true;
+    return unused;
+}
+
+void blocked_release(void)
+{
+    MAKE(1, pool_with_disable_purge(true));
+    block_two();
+    if (schedule_random(2))
+        await_waiting(1);
+    pthread_t opener = start(open_gate, NULL);
+    must(pool_release(pool) == POOL_OK);
+    join_helpers();
+    finish(opener);
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(3);
+    for (int i = 1; i < 3; i++)
+        must(jobs[i].answer == POOL_OK || jobs[i].answer == POOL_ERR_CLOSED);
+}
+
+/* The gate is closed: they get their answer from the release. */
+void blocked_release_answers(void)
+{
+    MAKE(1, pool_with_disable_purge(true));
+    block_two();
+    await_started(1);
+    must(pool_release(pool) == POOL_OK);
+    join_helpers();
+    must(jobs[1].answer == POOL_ERR_CLOSED && jobs[2].answer == POOL_ERR_CLOSED);
+    gate = true;
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(3);
+}
+
+/* The first job keeps its worker: only the new cap lets the others in. */
+void blocked_tune(void)
+{
+    MAKE(1, pool_with_disable_purge(true));
+    block_two();
+    must(pool_tune(pool, 2) == POOL_OK);
+    join_helpers();
+    await_ran(2);
+    gate = true;
+    must(pool_destroy(pool) == POOL_OK);
+    check_accepted(3);
+}
+
+void blocked_expiry(void)
+{
+    MAKE(1, pool_with_expiry_ms(1));
+    for (int h = 0; h < 2; h++) {
+        helpers[h].pause = 3000000;
+        help(h, 2 * h, 2, by_submit);
+    }
+    all_is_well(4);
+}
+
+void blocked_panic(void)
+{
+    MAKE(1, pool_with_disable_purge(true));
+    for (int i = 0; i < 4; i++)
+        jobs[i].panics = i % 2 == 0;
+    help(0, 0, 2, by_submit);
+    help(1, 2, 2, by_submit);
+    all_is_well(4);
+}
+
+void blocked_exit(void)
+{
+    MAKE(1, pool_with_disable_purge(true));
+    for (int i = 0; i < 4; i++)
+        jobs[i].exits = i % 2 == 0;
+    help(0, 0, 2, by_submit);
+    help(1, 2, 2, by_submit);
+    all_is_well(4);
+}
+
+void blocked_timeout(void)
+{
+    MAKE(1, pool_with_disable_purge(true));
+    for (int i = 0; i < 4; i++)
+        jobs[i].takes = 2000000;
+    help(0, 0, 2, by_timeout);
+    help(1, 2, 2, by_timeout);
+    join_helpers();
+    await_accepted_ran();
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(4);
+    for (int i = 0; i < 4; i++)
+        must(jobs[i].answer == POOL_OK || jobs[i].answer == POOL_ERR_TIMEOUT);
+}
+
+/* Nobody else submits, so who comes second waits, and who comes third is refused. */
+void max_blocking(void)
+{
+    MAKE(1, pool_with_disable_purge(true), pool_with_max_blocking(1));
+    block_two();
+    help(2, 3, 1, by_submit);
+    await_waiting(1);
+    gate = true;
+    join_helpers();
+    await_accepted_ran();
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(4);
+    int refused = 0;
+    for (int i = 0; i < 4; i++)
+        refused += jobs[i].answer == POOL_ERR_OVERLOAD;
+    must(refused <= 2);
+}
+
+static int order[JOBS], n_ordered;
+
+static void note_order(void *job)
+{
+    order[n_ordered++] = (int)((struct job *)job - jobs);
+    job_task(job);
+}
+
+static pool_err in_order(struct job *job)
+{
+    return pool_submit(pool, note_order, job);
+}
+
+void first_come(void)
+{
+    n_ordered = 0;
+    MAKE(1, pool_with_disable_purge(true));
+    jobs[0].waits = true;
+    help(0, 0, 1, in_order);
+    await_started(1);
+    for (int h = 1; h < 4; h++) {
+        help(h, h, 1, in_order);
+        await_waiting(h);
+    }
+    gate = true;
+    all_is_well(4);
+    for (int i = 0; i < 4; i++)
+        must(order[i] == i);
+}
+
+void refuse(void)
+{
+    MAKE(1, pool_with_disable_purge(true), pool_with_policy(POOL_REFUSE), pool_with_queue(1));
+    help(0, 0, 3, by_submit);
+    help(1, 3, 3, by_try);
+    join_helpers();
+    await_accepted_ran();
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(6);
+    must(jobs[0].answer == POOL_OK || jobs[3].answer == POOL_OK);
+}
+
+void caller_runs(void)
+{
+    MAKE(1, pool_with_disable_purge(true), pool_with_policy(POOL_CALLER_RUNS));
+    help(0, 0, 3, by_submit);
+    help(1, 3, 3, by_submit);
+    join_helpers();
+    must(pool_wait(pool) == POOL_OK);
+    must(running == 0);
+    must(pool_destroy(pool) == POOL_OK);
+    check_accepted(6);
+}
+
+void discard(void)
+{
+    MAKE(1, pool_with_disable_purge(true), pool_with_policy(POOL_DISCARD_OLDEST), pool_with_queue(1),
+         pool_with_discard_handler(job_back, NULL));
+    help(0, 0, 3, by_submit);
+    help(1, 3, 3, by_submit);
+    join_helpers();
+    await_accepted_ran();
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(6);
+}
+
+/* Tasks that submit to their own full pool, for ever. */
+void nested(void)
+{
+    MAKE(2, pool_with_disable_purge(true));
+    for (int i = 0; i < 3; i++)
+        jobs[i].child = &jobs[3 + i];
+    help(0, 0, 2, by_submit);
+    help(1, 2, 1, by_submit);
+    join_helpers();
+    await_accepted_ran();
+    must(pool_wait(pool) == POOL_OK);
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(6);
+    for (int i = 3; i < 6; i++)
+        must(jobs[i].answer == POOL_OK || jobs[i].answer == POOL_ERR_DEADLOCK);
+}

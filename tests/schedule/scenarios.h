@@ -1,0 +1,51 @@
+/* The scenarios, by what they are about. */
+#ifndef ANTPOOL_TESTS_SCHEDULE_SCENARIOS_H
+#define ANTPOOL_TESTS_SCHEDULE_SCENARIOS_H
+
+#include "scenario.h"
+
+/* scenario_limit.c */
+void limit(void);
+void limit_queue(void);
+void blocked_release(void);
+void blocked_release_answers(void);
+void blocked_tune(void);
+void blocked_expiry(void);
+void blocked_panic(void);
+void blocked_exit(void);
+void blocked_timeout(void);
+void max_blocking(void);
+void first_come(void);
+void refuse(void);
+void caller_runs(void);
+void discard(void);
+void nested(void);
+
+/* scenario_crew.c */
+void push_1(void);
+void push_2(void);
+void push_3(void);
+void second_worker(void);
+void many(void);
+void copy(void);
+void expiry(void);
+void all_expire(void);
+void creates_fail(void);
+void all_exit(void);
+void tune_storm(void);
+void tune_down(void);
+void nested_tune(void);
+
+/* scenario_end.c */
+void destroy_on_the_way_out(void);
+void destroy_while_blocked(void);
+void destroy_after_many(void);
+void release_now(void);
+void release_timeout(void);
+void reboot(void);
+void wait_quiet(void);
+void two_wait(void);
+void two_pools(void);
+void prestart_fails(void);
+
+#endif
