@@ -78,6 +78,11 @@
 #define ANTP_AGE_NS 50000  /* at the earliest after this a blocked submitter takes any free slot, */
 #define ANTP_AGE_MAX_NS 2000000 /* and at the latest after this */
 
+#ifndef ANTP_CELLS_MIN /* a test makes the ring so small that it turns within a few tasks */
+#define ANTP_CELLS_MIN 256
+#define ANTP_QUEUE_SLACK 65536 /* cells beyond the queue, for tasks whose worker is on its way */
+#endif
+
 #define ANTP_LIKELY(x) __builtin_expect(!!(x), 1)
 #define ANTP_UNLIKELY(x) __builtin_expect(!!(x), 0)
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELLS_MIN = 256, CELLS_MAX = 1 << 24, QUEUE_SLACK = 65536 };
+enum { CELLS_MAX = 1 << 24 };
 
 /* Its address is the mark; a body of its own keeps linkers from folding it with others. */
 void antp_copied(void *unused)
@@ -25,13 +25,13 @@ void antp_set_cap_locked(pool_t *pool, int cap)
 
 /* ---- Memory ------------------------------------------------------------------------------- */
 
-/* A power of two >= min(limit, queue + QUEUE_SLACK), at most CELLS_MAX. Zero-filled cells
+/* A power of two >= min(limit, queue + ANTP_QUEUE_SLACK), at most CELLS_MAX. Zero-filled cells
  * are valid, so a large ring costs nothing at first; but positions run through all of it,
  * however few tasks are queued, hence the upper bound of 256 MiB. */
 static uint64_t cells_for(int cap, int queue)
 {
     uint64_t limit = cap == POOL_UNLIMITED ? UINT64_MAX : (uint64_t)cap + (uint64_t)queue;
-    uint64_t enough = (uint64_t)queue + QUEUE_SLACK, cells = CELLS_MIN;
+    uint64_t enough = (uint64_t)queue + ANTP_QUEUE_SLACK, cells = ANTP_CELLS_MIN;
     while (cells < limit && cells < enough && cells < CELLS_MAX)
         cells *= 2;
     return cells;

@@ -37,14 +37,20 @@ static void write_sized(volatile void *at, unsigned size, uint64_t value)
     }
 }
 
+static void arrive(const struct store *store)
+{
+    memory_check(store->at, store->size);
+    write_sized(store->at, store->size, store->value);
+    race_stored(store->at, &store->clock);
+}
+
 bool stores_flush_one(struct thread *t)
 {
     if (t->n_stores == 0)
         return false;
     struct store first = t->stores[0];
     memmove(t->stores, t->stores + 1, (size_t)--t->n_stores * sizeof *t->stores);
-    memory_check(first.at, first.size);
-    write_sized(first.at, first.size, first.value);
+    arrive(&first);
     return true;
 }
 
@@ -53,10 +59,28 @@ void stores_flush(struct thread *t)
     while (t != NULL && stores_flush_one(t)) {}
 }
 
-static uint64_t load(const volatile void *at, unsigned size, const void *where)
+static bool acquires(int order)
+{
+    return order == CONSUME || order == ACQUIRE || order == ACQ_REL || order == SEQ_CST;
+}
+
+static bool releases(int order)
+{
+    return order == RELEASE || order == ACQ_REL || order == SEQ_CST;
+}
+
+static void touch(const volatile void *at, unsigned size, unsigned kind, const void *where)
+{
+    memory_check(at, size);
+    race_access(at, size, kind, where);
+}
+
+static uint64_t load(const volatile void *at, unsigned size, int order, const void *where)
 {
     schedule_point("atomic load", where);
-    memory_check(at, size);
+    touch(at, size, RACE_READ | RACE_ATOMIC, where);
+    if (self != NULL && acquires(order))
+        race_acquire(at);
     if (self != NULL)
         for (int i = self->n_stores; i-- > 0;)
             if (self->stores[i].at == at)
@@ -67,23 +91,36 @@ static uint64_t load(const volatile void *at, unsigned size, const void *where)
 static void store(volatile void *at, unsigned size, uint64_t value, int order, const void *where)
 {
     schedule_point("atomic store", where);
-    memory_check(at, size);
-    if (self == NULL || order == SEQ_CST || !strategy_stores_wait()) {
-        stores_flush(self);
+    touch(at, size, RACE_WRITE | RACE_ATOMIC, where);
+    if (self == NULL) {
         write_sized(at, size, value);
+        return;
+    }
+    struct store store = {at, value, size, race_stamp(releases(order))};
+    if (order == SEQ_CST || !strategy_stores_wait()) {
+        stores_flush(self);
+        arrive(&store);
         return;
     }
     if (self->n_stores == STORES_MAX)
         stores_flush_one(self);
-    self->stores[self->n_stores++] = (struct store){at, value, size};
+    self->stores[self->n_stores++] = store;
 }
 
-/* Before a read-modify-write. */
-static void before_change(const volatile void *at, unsigned size, const void *where)
+/* Before and after a read-modify-write. */
+static void before_change(const volatile void *at, unsigned size, int order, const void *where)
 {
     schedule_point("atomic change", where);
     stores_flush(self);
-    memory_check(at, size);
+    touch(at, size, RACE_WRITE | RACE_ATOMIC, where);
+    if (self != NULL && acquires(order))
+        race_acquire(at);
+}
+
+static void after_change(const volatile void *at, int order)
+{
+    if (self != NULL && releases(order))
+        race_release(at);
 }
 
 /* ---- The entry points ---------------------------------------------------------------------------- */
@@ -92,10 +129,10 @@ static void before_change(const volatile void *at, unsigned size, const void *wh
     type __tsan_atomic##bits##_##name(volatile type *at, type v, int order); \
     type __tsan_atomic##bits##_##name(volatile type *at, type v, int order) \
     { \
-        (void)order; \
-        before_change(at, sizeof(type), HERE); \
+        before_change(at, sizeof(type), order, HERE); \
         type old = *at; \
         *at = (type)(result); \
+        after_change(at, order); \
         return old; \
     }
 
@@ -106,11 +143,14 @@ static void before_change(const volatile void *at, unsigned size, const void *wh
     type __tsan_atomic##bits##_compare_exchange_val(volatile type *at, type expected, type v, int order, \
                                                     int order_if_not) \
     { \
-        (void)order, (void)order_if_not; \
-        before_change(at, sizeof(type), HERE); \
+        before_change(at, sizeof(type), order_if_not, HERE); \
         type old = *at; \
-        if (old == expected) \
+        if (old == expected) { \
+            if (acquires(order) && self != NULL) \
+                race_acquire(at); \
             *at = v; \
+            after_change(at, order); \
+        } \
         return old; \
     }
 
@@ -120,11 +160,13 @@ static void before_change(const volatile void *at, unsigned size, const void *wh
     int __tsan_atomic##bits##_compare_exchange_##name(volatile type *at, type *expected, type v, int order, \
                                                       int order_if_not) \
     { \
-        (void)order, (void)order_if_not; \
-        before_change(at, sizeof(type), HERE); \
+        before_change(at, sizeof(type), order_if_not, HERE); \
         type old = *at; \
         if (old == *expected && !((may_fail) && self != NULL && strategy_chance(8))) { \
+            if (acquires(order) && self != NULL) \
+                race_acquire(at); \
             *at = v; \
+            after_change(at, order); \
             return 1; \
         } \
         *expected = old; \
@@ -135,8 +177,7 @@ static void before_change(const volatile void *at, unsigned size, const void *wh
     type __tsan_atomic##bits##_load(const volatile type *at, int order); \
     type __tsan_atomic##bits##_load(const volatile type *at, int order) \
     { \
-        (void)order; \
-        return (type)load(at, sizeof(type), HERE); \
+        return (type)load(at, sizeof(type), order, HERE); \
     } \
     void __tsan_atomic##bits##_store(volatile type *at, type v, int order); \
     void __tsan_atomic##bits##_store(volatile type *at, type v, int order) \
@@ -164,45 +205,52 @@ void __tsan_atomic_thread_fence(int order)
         stores_flush(self);
 }
 
-/* ---- Plain accesses: no scheduling points, but their memory must be there --------------------------- */
+/* ---- Plain accesses: no scheduling points ------------------------------------------------------ */
 
-#define PLAIN(name, size) \
-    void __tsan_##name(void *at); \
-    void __tsan_##name(void *at) { memory_check(at, size); }
+static void plain(const volatile void *at, size_t size, unsigned kind, const void *where)
+{
+    memory_check(at, size);
+    race_access(at, size, kind, where);
+}
 
-#define PLAIN_SIZES(name) \
-    PLAIN(name##1, 1) PLAIN(name##2, 2) PLAIN(name##4, 4) PLAIN(name##8, 8) PLAIN(name##16, 16)
+#define PLAIN(name, size, kind) \
+    void __tsan_##name##size(void *at); \
+    void __tsan_##name##size(void *at) { plain(at, size, kind, HERE); }
 
-PLAIN_SIZES(read)
-PLAIN_SIZES(write)
-PLAIN_SIZES(unaligned_read)
-PLAIN_SIZES(unaligned_write)
+#define PLAIN_SIZES(name, kind) \
+    PLAIN(name, 1, kind) PLAIN(name, 2, kind) PLAIN(name, 4, kind) PLAIN(name, 8, kind) PLAIN(name, 16, kind)
+
+PLAIN_SIZES(read, RACE_READ)
+PLAIN_SIZES(write, RACE_WRITE)
+PLAIN_SIZES(unaligned_read, RACE_READ)
+PLAIN_SIZES(unaligned_write, RACE_WRITE)
 
 void __tsan_read_range(void *at, unsigned long size);
-void __tsan_read_range(void *at, unsigned long size) { memory_check(at, size); }
+void __tsan_read_range(void *at, unsigned long size) { plain(at, size, RACE_READ, HERE); }
 void __tsan_write_range(void *at, unsigned long size);
-void __tsan_write_range(void *at, unsigned long size) { memory_check(at, size); }
+void __tsan_write_range(void *at, unsigned long size) { plain(at, size, RACE_WRITE, HERE); }
 
+/* clang calls these. */
 void *__tsan_memcpy(void *to, const void *from, unsigned long n);
 void *__tsan_memcpy(void *to, const void *from, unsigned long n)
 {
-    memory_check(to, n);
-    memory_check(from, n);
+    plain(to, n, RACE_WRITE, HERE);
+    plain(from, n, RACE_READ, HERE);
     return memcpy(to, from, n);
 }
 
 void *__tsan_memmove(void *to, const void *from, unsigned long n);
 void *__tsan_memmove(void *to, const void *from, unsigned long n)
 {
-    memory_check(to, n);
-    memory_check(from, n);
+    plain(to, n, RACE_WRITE, HERE);
+    plain(from, n, RACE_READ, HERE);
     return memmove(to, from, n);
 }
 
 void *__tsan_memset(void *to, int c, unsigned long n);
 void *__tsan_memset(void *to, int c, unsigned long n)
 {
-    memory_check(to, n);
+    plain(to, n, RACE_WRITE, HERE);
     return memset(to, c, n);
 }
 

@@ -33,6 +33,7 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
     schedule_block(A_MUTEX, mutex, NO_DEADLINE, "lock", HERE);
     memory_check(mutex, sizeof *mutex);
     take(mutex);
+    race_acquire(mutex);
     return 0;
 }
 
@@ -42,6 +43,7 @@ int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
         return __real_pthread_mutex_unlock(mutex);
     memory_check(mutex, sizeof *mutex);
     stores_flush(self);
+    race_release(mutex);
     give_back(mutex);
     schedule_point("unlocked", HERE);
     return 0;
@@ -115,10 +117,12 @@ static bool wait_on(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t deadli
     if (waiter_on(cond) != NULL)
         schedule_fail("two threads wait on one condition");
     stores_flush(self);
+    race_release(mutex);
     give_back(mutex);
     self->mutex = mutex;
     bool yes = schedule_block(A_CONDITION, cond, deadline, "wait", where);
     take(mutex);
+    race_acquire(mutex);
     return yes;
 }
 
@@ -165,6 +169,7 @@ int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*st
     struct thread *t = schedule_new_thread();
     t->start = start;
     t->arg = arg;
+    race_created(t);
     int error = __real_pthread_create(&t->handle, attr, schedule_thread_main, t);
     if (error != 0)
         schedule_fail("the system makes no thread: %s", strerror(error));
@@ -183,6 +188,7 @@ static struct thread *thread_of(pthread_t handle)
 static int join(struct thread *t, void **result)
 {
     int error = __real_pthread_join(t->handle, result);
+    race_joined(t);
     schedule_thread_over(t);
     return error;
 }

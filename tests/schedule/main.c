@@ -9,6 +9,7 @@
 static const struct scenario all[] = {
     {"limit", "limit", limit, true},
     {"limit", "limit_queue", limit_queue, false},
+    {"limit", "few_cells", few_cells, false},
     {"limit", "blocked_release", blocked_release, true},
     {"limit", "blocked_release_answers", blocked_release_answers, true},
     {"limit", "blocked_tune", blocked_tune, true},

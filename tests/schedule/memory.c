@@ -100,6 +100,7 @@ void __wrap_free(void *at)
     int i = place_of(at);
     if (n_freed == BLOCKS_MAX)
         schedule_fail("too many blocks were freed");
+    race_access(at, live[i].size, RACE_WRITE, __builtin_return_address(0));
     freed[n_freed++] = live[i];
     live[i] = live[--n_live];
 }

@@ -67,6 +67,7 @@ void job_task(void *arg)
     do_job(job);
     job->ran++;
     running--;
+    schedule_tell();
     if (job->panics)
         pool_panic(job);
     if (job->exits)
@@ -78,6 +79,7 @@ void job_back(void *user, pool_task_fn task, void *arg)
     (void)user;
     must(task == job_task);
     ((struct job *)arg)->back++;
+    schedule_tell();
 }
 
 pool_err by_submit(struct job *job)

@@ -27,6 +27,16 @@ void limit_queue(void)
     must(most_running <= 2);
 }
 
+/* The ring holds two tasks here, so it is full long before the limit. */
+void few_cells(void)
+{
+    MAKE(schedule_random(2) ? POOL_UNLIMITED : 8, pool_with_disable_purge(true),
+         pool_with_prestart((int)schedule_random(2)));
+    for (int h = 0; h < 3; h++)
+        help(h, 3 * h, 3, by_submit);
+    all_is_well(9);
+}
+
 static void block_two(void)
 {
     jobs[0].waits = true;

@@ -7,6 +7,7 @@
 /* scenario_limit.c */
 void limit(void);
 void limit_queue(void);
+void few_cells(void);
 void blocked_release(void);
 void blocked_release_answers(void);
 void blocked_tune(void);

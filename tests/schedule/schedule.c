@@ -96,6 +96,17 @@ _Noreturn void schedule_fail(const char *format, ...)
     _exit(1);
 }
 
+_Noreturn void schedule_race(int thread, const void *one, const void *other)
+{
+    int me = self->id;
+    self = NULL;
+    fprintf(stderr, "\na data race: thread %d and thread %d\n  ", thread, me);
+    print_place(one);
+    fputs("  ", stderr);
+    print_place(other);
+    schedule_fail("a data race");
+}
+
 /* ---- Mutexes ------------------------------------------------------------------------------ */
 
 bool held(const pthread_mutex_t *mutex)
@@ -311,6 +322,7 @@ static void last_words_of(void *thread)
 static void begin(struct thread *me)
 {
     await_turn(me);
+    race_new_stack();
     self = me;
     pthread_setspecific(last_words, me);
 }
@@ -342,6 +354,12 @@ void schedule_await(bool (*holds)(void *user), void *user)
     self->holds = holds;
     self->user = user;
     schedule_block(A_PREDICATE, NULL, NO_DEADLINE, "awaits", __builtin_return_address(0));
+    race_hear();
+}
+
+void schedule_tell(void)
+{
+    race_tell();
 }
 
 void schedule_sleep(int64_t ns)
@@ -396,6 +414,7 @@ void schedule_run(const char *name, void (*scenario)(void), struct plan plan)
     failing_creates = 0;
     strategy_begin();
     memory_begin();
+    race_begin();
     self = schedule_new_thread();
     scenario();
     stores_flush(self);

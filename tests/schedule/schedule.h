@@ -16,10 +16,11 @@
  *        calls.c          pthread_*, clock_gettime, sched_yield
  *        atomics.c        __tsan_*: atomic operations, stores that others see later
  *        memory.c         malloc, free; uses of what was freed, leaks
+ *        races.c          data races, by what happens before what
  *
  * What is found: deadlocks (nothing can run: a lost wake-up), livelocks (too many steps),
  * threads and memory left over, uses of freed memory and of destroyed conditions, two
- * waiters on one condition, and whatever a scenario says must hold.
+ * waiters on one condition, data races, and whatever a scenario says must hold.
  *
  * Stores that are not sequentially consistent may reach the other threads late and in order,
  * as on x86 (a store buffer for each thread). Weaker reorderings are not simulated.
@@ -45,6 +46,7 @@ _Noreturn void schedule_fail(const char *format, ...) __attribute__((format(prin
 void schedule_await(bool (*holds)(void *user), void *user); /* blocks until it does */
 void schedule_sleep(int64_t ns);                            /* virtual time */
 void schedule_here(void);                                   /* a scheduling point */
+void schedule_tell(void); /* synchronises with whoever awaits later */
 unsigned schedule_random(unsigned n);                       /* 0 … n - 1, from the seed */
 void schedule_fail_creates(unsigned percent);               /* so many of pthread_create's calls */
 
@@ -71,13 +73,19 @@ bool strategy_next(int bound);
 
 enum waits_for { NOTHING, A_MUTEX, A_CONDITION, A_THREAD, A_PREDICATE };
 
-enum { STORES_MAX = 8, THREADS_MAX = 64 };
+enum { STORES_MAX = 8, THREADS_MAX = 32 };
+
+/* How far one has heard of each thread. */
+struct clock {
+    uint32_t of[THREADS_MAX];
+};
 
 /* A store that its thread has made and nobody else can see yet. */
 struct store {
     volatile void *at;
     uint64_t value;
     unsigned size;
+    struct clock clock; /* what it releases */
 };
 
 struct thread {
@@ -127,7 +135,22 @@ bool stores_flush_one(struct thread *);
 
 void memory_begin(void);
 void memory_end(void); /* reports leaks, frees what was kept */
-void memory_check(const volatile void *at, size_t size);
+void memory_check(const volatile void *at, size_t size); /* it is not freed */
+
+enum { RACE_READ = 0, RACE_WRITE = 1, RACE_ATOMIC = 2 };
+
+void race_begin(void);
+void race_access(const volatile void *at, size_t size, unsigned kind, const void *where);
+void race_acquire(const volatile void *at);
+void race_release(const volatile void *at);
+struct clock race_stamp(bool releases); /* for a store that may arrive later … */
+void race_stored(const volatile void *at, const struct clock *); /* … and does now */
+void race_created(const struct thread *);
+void race_joined(const struct thread *);
+void race_new_stack(void);
+void race_tell(void); /* the application tells other threads … */
+void race_hear(void); /* … and they hear of it */
+_Noreturn void schedule_race(int thread, const void *one, const void *other);
 
 /* A little PRNG. */
 void strategy_begin(void);
