@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 static const struct scenario all[] = {
-    {"limit", "limit", limit, true},
+    {"limit", "one_slot", one_slot, true},
     {"limit", "limit_queue", limit_queue, false},
     {"limit", "few_cells", few_cells, false},
     {"limit", "blocked_release", blocked_release, true},
@@ -62,7 +62,7 @@ static const char usage[] =
     "    --strategy S    random, pct, both (the default) or depth-first\n"
     "    --bound N       preemptions at most, depth first (2)\n"
     "    --trace         prints each step\n"
-    "    --list          the names of the scenarios\n";
+    "    --list          what there is: about, name, and whether it is searched depth first\n";
 
 struct settings {
     unsigned long long first, count;
@@ -196,7 +196,7 @@ static void run_those(const char *word, const struct settings *s)
 static void list(void)
 {
     for (int i = 0; i < N; i++)
-        printf("%s\t%s\n", all[i].about, all[i].name);
+        printf("%s\t%s\t%s\n", all[i].about, all[i].name, all[i].depth_first ? "depth-first" : "");
     exit(0);
 }
 

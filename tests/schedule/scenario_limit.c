@@ -9,7 +9,7 @@ static void all_is_well(int n)
     check_accepted(n);
 }
 
-void limit(void)
+void one_slot(void)
 {
     MAKE(1, pool_with_disable_purge(true));
     help(0, 0, 2, by_submit);

@@ -5,7 +5,7 @@
 #include "scenario.h"
 
 /* scenario_limit.c */
-void limit(void);
+void one_slot(void);
 void limit_queue(void);
 void few_cells(void);
 void blocked_release(void);
