@@ -252,7 +252,8 @@ pool_option_t pool_with_name(const char *name);
 /* Bytes of stack, guard page not counted; below PTHREAD_STACK_MIN: POOL_ERR_INVALID. */
 pool_option_t pool_with_stack_size(size_t bytes);
 
-/* Workers started by pool_new and pool_reboot; more than the cap: POOL_ERR_INVALID. */
+/* Workers started by pool_new and pool_reboot; more than the cap: POOL_ERR_INVALID. A reboot
+ * after a pool_tune starts no more than the cap it has then. */
 pool_option_t pool_with_prestart(int workers);
 
 /* Idle workers that expiry leaves alive. */

@@ -229,13 +229,19 @@ pool_err pool_destroy(pool_t *pool)
 
 /* ---- Opening again ------------------------------------------------------------------------ */
 
+/* The cap may have been tuned below what the options ask for. */
+static int prestart_locked(pool_t *pool)
+{
+    return (int)antp_least(pool->prestart, atomic_load(&pool->worker_cap));
+}
+
 static pool_err open_locked(pool_t *pool)
 {
     uint64_t tail = atomic_load(&pool->tail);
     if (pool->alive > 0 || (tail & ANTP_ASLEEP) == 0 || pool->handing_back > 0 || pool->ending)
         return POOL_ERR_BUSY;
     pool->armed = false;
-    pool_err err = antp_prestart_locked(pool, pool->prestart);
+    pool_err err = antp_prestart_locked(pool, prestart_locked(pool));
     if (err != POOL_OK)
         return err;
     atomic_fetch_and(&pool->tail, ~ANTP_CLOSED);

@@ -170,6 +170,22 @@ static void test_reboot_prestarts_again(void **state)
     assert_ok(pool_destroy(pool));
 }
 
+static void test_reboot_prestarts_no_more_than_the_cap(void **state)
+{
+    (void)state;
+    gate_t gate = GATE_CLOSED;
+    pool_t *pool = make_pool_with(3, pool_with_prestart(3), pool_with_queue(2));
+    assert_ok(pool_tune(pool, 1));
+    assert_ok(pool_release_timeout(pool, POOL_FOREVER));
+    assert_ok(pool_reboot(pool));
+    assert_int_equal(pool_workers(pool), 1);
+    occupy(pool, &gate, 1);
+    assert_ok(pool_submit(pool, gate_task, &gate));
+    assert_int_equal(pool_running(pool), 1);
+    assert_int_equal(pool_queued(pool), 1);
+    open_and_destroy(pool, &gate);
+}
+
 /* ---- Names, as the system shows them ---- */
 
 enum { NAMES = 64 };
@@ -344,6 +360,7 @@ int main(void)
         checked(test_prestarted_workers_run_the_first_tasks),
         checked(test_prestart_of_an_unlimited_pool),
         checked(test_reboot_prestarts_again),
+        checked(test_reboot_prestarts_no_more_than_the_cap),
         checked(test_threads_are_named_after_the_pool),
         checked(test_long_names_are_cut_so_that_the_number_stays),
         checked(test_number_in_the_name_is_that_of_the_panic_handler),
