@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { LINGER_MAX = 100 }; /* threads out of the pool that a busy machine has not let end yet */
+
 /* ---- Tickets ------------------------------------------------------------------------------ */
 
 /* Random places: tickets are many more than there are tasks at once. */
@@ -45,9 +47,19 @@ void hand_back(void *count, pool_task_fn task, void *arg)
 
 /* ---- What the pools call ------------------------------------------------------------------ */
 
+/* The records of workers are used again once their threads have ended, so their numbers stay
+ * near the most that were alive at once. */
+static void check_number(const arena_t *arena, int worker)
+{
+    int most = arena->cap == POOL_UNLIMITED ? TICKETS : arena->most_cap;
+    if (worker < -1 || worker > most + LINGER_MAX)
+        wrong("%s: worker %d of %d", arena->name, worker, most);
+}
+
 static void told_of_panic(void *user, const pool_panic_info_t *info)
 {
     arena_t *arena = user;
+    check_number(arena, info->worker);
     atomic_fetch_add(&arena->tally.panics_told, 1);
     if ((info->value == NULL) == (info->message == NULL) || strcmp(info->pool_name, arena->name) != 0 ||
         (info->task != run_ticket && info->task != run_parcel))
@@ -216,17 +228,22 @@ void arenas_check_and_destroy(actor_t *self)
 
 /* ---- For the reader ----------------------------------------------------------------------- */
 
-/* Read while others may use it: for a look at what hangs. */
-void arena_print(const arena_t *arena)
+void gauges_print(const char *name, const pool_t *pool)
 {
-    const pool_t *pool = arena->pool;
-    const tally_t *t = &arena->tally;
-    fprintf(stderr,
-            "  %-8s cap %d, running %d, queued %d, waiting %d, workers %d, idle %d, free %d%s; "
-            "accepted %ld, run %ld, handed back %ld\n",
-            arena->name, pool_cap(pool), pool_running(pool), pool_queued(pool), pool_waiting(pool),
-            pool_workers(pool), pool_idle(pool), pool_free_slots(pool), pool_is_closed(pool) ? ", closed" : "",
-            t->accepted, t->run, t->handed_back + t->discarded);
+    fprintf(stderr, "  %-8s cap %d, running %d, queued %d, waiting %d, workers %d, idle %d, free %d%s\n", name,
+            pool_cap(pool), pool_running(pool), pool_queued(pool), pool_waiting(pool), pool_workers(pool),
+            pool_idle(pool), pool_free_slots(pool), pool_is_closed(pool) ? ", closed" : "");
+}
+
+/* Of pools that hang. */
+void arenas_print(void)
+{
+    for (int i = 0; i < ARENAS; i++) {
+        const tally_t *t = &arenas[i].tally;
+        gauges_print(arenas[i].name, arenas[i].pool);
+        fprintf(stderr, "           accepted %ld, run %ld, handed back %ld\n", t->accepted, t->run,
+                t->handed_back + t->discarded);
+    }
 }
 
 /* A tally is nothing but counters. */

@@ -61,33 +61,26 @@ static void read_arguments(char **words)
 
 /* ---- Actors ------------------------------------------------------------------------------- */
 
-static void cast(const char *role, arena_t *arena)
+static void cast(const char *role, void *(*script)(void *), arena_t *arena)
 {
     if (n_actors == ACTORS_MAX)
         abort();
     actors[n_actors].role = role;
-    roles[n_actors] = (role_t){&actors[n_actors], arena, 0};
+    roles[n_actors] = (role_t){&actors[n_actors], script, arena, 0};
     n_actors++;
 }
 
-/* The order counts: chaos ends first, so no submitter owes its way out to a release. */
 static void cast_all(void)
 {
     actors[0].role = "main";
     for (int i = 0; i < ARENAS; i++)
         for (int j = 0; j < arenas[i].chaos; j++)
-            cast("chaos", &arenas[i]);
+            cast("chaos", chaos_main, &arenas[i]);
     for (int i = 0; i < MAYFLIES; i++)
-        cast("mayfly", NULL);
+        cast("mayfly", mayfly_main, NULL);
+    cast("host", meet_main, NULL);
     for (int i = 0; i < SUBMITTERS; i++)
-        cast("submitter", NULL);
-}
-
-static void *(*script_of(const role_t *role))(void *)
-{
-    if (role->arena != NULL)
-        return chaos_main;
-    return strcmp(role->actor->role, "mayfly") == 0 ? mayfly_main : submitter_main;
+        cast("submitter", submitter_main, NULL);
 }
 
 static void start_all(int round)
@@ -100,14 +93,14 @@ static void start_all(int round)
         roles[i].seed = seed | 1;
         step(&actors[i], "start");
         atomic_store(&actors[i].active, true);
-        threads[i] = thread_start(script_of(&roles[i]), &roles[i]);
+        threads[i] = thread_start(roles[i].script, &roles[i]);
     }
 }
 
 static void join_those(bool submitters)
 {
     for (int i = 1; i < n_actors; i++)
-        if ((script_of(&roles[i]) == submitter_main) == submitters) {
+        if ((roles[i].script == submitter_main) == submitters) {
             pthread_join(threads[i], NULL);
             step(&actors[0], "joining");
         }
@@ -137,6 +130,7 @@ static bool at_rest(void *unused)
     return count_threads() <= threads_at_rest;
 }
 
+/* Chaos ends first: no submitter is to owe its way out to a release. */
 static holdings_t play_round(int round)
 {
     arenas_make();

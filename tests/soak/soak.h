@@ -109,7 +109,8 @@ void ticket_move(ticket_t *ticket, enum ticket_state from, enum ticket_state to)
 void hand_back(void *count, pool_task_fn task, void *arg); /* count: an atomic_long of its tally */
 void check_gauges(arena_t *arena);
 void check_is_still(arena_t *arena); /* nothing runs, nobody waits, no worker is left */
-void arena_print(const arena_t *arena);
+void gauges_print(const char *name, const pool_t *pool);
+void arenas_print(void);
 void tally_print(uint64_t seed);
 
 /* ---- load.c: submitters and tasks ---- */
@@ -130,9 +131,17 @@ void *submitter_main(void *role);
 void *chaos_main(void *role);
 void *mayfly_main(void *role); /* short-lived pools beside */
 
+/* ---- meet.c ---- */
+
+void *meet_main(void *role);
+void meet_print(void);
+
+/* ---- Roles ---- */
+
 /* What a thread of the soak is given. */
 typedef struct role {
     actor_t *actor;
+    void *(*script)(void *role);
     arena_t *arena; /* chaos only */
     uint64_t seed;
 } role_t;

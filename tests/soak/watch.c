@@ -64,8 +64,8 @@ static void bark(const actor_t *actor)
     for (int i = 0; i < watched_n; i++)
         if (watched[i].active && watched[i].looks > LOOKS_MAX / 2)
             fprintf(stderr, "  stands still: %s, in %s\n", watched[i].role, atomic_load(&watched[i].doing));
-    for (int i = 0; i < ARENAS; i++)
-        arena_print(&arenas[i]);
+    arenas_print();
+    meet_print();
     _exit(1);
 }
 
