@@ -118,7 +118,9 @@ typedef enum pool_policy {
     POOL_REFUSE,        /* POOL_ERR_OVERLOAD */
     POOL_CALLER_RUNS,   /* runs the task in the caller, then POOL_OK */
     POOL_DISCARD_OLDEST /* hands the oldest queued task to the discard handler and takes
-                           the new one; with nothing queued POOL_ERR_OVERLOAD */
+                           the new one; with nothing queued POOL_ERR_OVERLOAD. After a
+                           pool_tune down as many as it takes, or none and the same error
+                           if those that run are at the limit by themselves */
 } pool_policy;
 
 /* ---- Options ----------------------------------------------------------------------

@@ -149,11 +149,20 @@ static pool_err push_or_wait(pool_t *pool, const struct antp_task *task, int64_t
         }
 }
 
+/* Not where those that run are at the limit alone, as after the cap went down: a submit that
+ * fails throws nothing out. head before done: it errs towards discarding. */
+static bool discarding_makes_room(pool_t *pool)
+{
+    uint64_t head = atomic_load(&pool->head);
+    return (int64_t)(head - antp_done(pool)) < atomic_load(&pool->limit);
+}
+
 static pool_err push_or_discard(pool_t *pool, const struct antp_task *task)
 {
     for (;;) {
         pool_err err = push_or_refuse(pool, task);
-        if (err != POOL_ERR_OVERLOAD || !antp_discard_one(pool, pool->discard_handler, pool->discard_user))
+        if (err != POOL_ERR_OVERLOAD || !discarding_makes_room(pool) ||
+            !antp_discard_one(pool, pool->discard_handler, pool->discard_user))
             return err;
     }
 }

@@ -291,6 +291,53 @@ static void test_task_tunes_its_own_pool(void **state)
     assert_int_equal(down.answer, POOL_OK);
 }
 
+/* ---- Tuned down under POOL_DISCARD_OLDEST ---- */
+
+static void count_discarded(void *counter, pool_task_fn task, void *arg)
+{
+    (void)task;
+    (void)arg;
+    count_task(counter);
+}
+
+/* The cap went down: two tasks more than the limit are accepted. */
+static void test_discard_after_a_tune_down_goes_on_until_there_is_room(void **state)
+{
+    (void)state;
+    gate_t gate = GATE_CLOSED;
+    atomic_int runs[4] = {0};
+    atomic_int discarded = 0;
+    pool_t *pool = make_pool_with(3, pool_with_queue(3), pool_with_policy(POOL_DISCARD_OLDEST),
+                                  pool_with_discard_handler(count_discarded, &discarded));
+    occupy(pool, &gate, 3);
+    for (int i = 0; i < 3; i++)
+        assert_ok(pool_submit(pool, count_task, &runs[i]));
+    assert_ok(pool_tune(pool, 1));
+    assert_ok(pool_submit(pool, count_task, &runs[3]));
+    assert_int_equal(discarded, 3);
+    assert_int_equal(pool_queued(pool), 1);
+    open_and_destroy(pool, &gate);
+    assert_int_equal(runs[3], 1);
+}
+
+static void test_discard_throws_nothing_out_where_that_makes_no_room(void **state)
+{
+    (void)state;
+    gate_t gate = GATE_CLOSED;
+    atomic_int runs = 0;
+    atomic_int discarded = 0;
+    pool_t *pool = make_pool_with(3, pool_with_queue(1), pool_with_policy(POOL_DISCARD_OLDEST),
+                                  pool_with_discard_handler(count_discarded, &discarded));
+    occupy(pool, &gate, 3);
+    assert_ok(pool_submit(pool, count_task, &runs));
+    assert_ok(pool_tune(pool, 1));
+    assert_int_equal(pool_submit(pool, count_task, &runs), POOL_ERR_OVERLOAD);
+    assert_int_equal(discarded, 0);
+    assert_int_equal(pool_queued(pool), 1);
+    open_and_destroy(pool, &gate);
+    assert_int_equal(runs, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +356,8 @@ int main(void)
         checked(test_tune_down_and_up_again),
         checked(test_tune_of_a_closed_pool_is_kept_for_its_reboot),
         checked(test_task_tunes_its_own_pool),
+        checked(test_discard_after_a_tune_down_goes_on_until_there_is_room),
+        checked(test_discard_throws_nothing_out_where_that_makes_no_room),
     };
     return cmocka_run_group_tests_name("tune", tests, NULL, NULL);
 }
