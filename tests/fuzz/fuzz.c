@@ -2,7 +2,7 @@
  * Bytes to calls. An input is
  *
  *     pools and ways to end   1 byte
- *     options                 6 bytes for each pool
+ *     options                 5 bytes for each pool
  *     calls                   2 bytes each: which call to which pool, and its argument
  */
 #include "world.h"
@@ -37,12 +37,14 @@ static int cap_of(unsigned b)
     return b >= 248 ? odd[b - 248] : 1 + (int)(b % 4);
 }
 
+/* Workers leave at once or never: what expires while a world settles would hide that there
+ * were too many. */
 static void take_flags(pool_options_t *o, unsigned b)
 {
     o->func = b & 1 ? run_ticket : NULL;
     o->prealloc = (b & 2) != 0;
     o->disable_purge = (b & 4) != 0;
-    o->expiry_ms = b & 8 ? 1 : 0;
+    o->expiry_ms = b & 8 ? 1 : POOL_FOREVER;
     o->spin_us = b & 16 ? -1 : 0;
     o->stack_size = b & 32 ? 64 * 1024 : 0;
     if (b == 192)
