@@ -217,7 +217,7 @@ static void dismiss(world_t *w, waiter_t *waiter)
     free(waiter);
 }
 
-/* The second look is for what came late: once right, it stays so. */
+/* Tickets before gauges: a task says that it is over before the pool counts it. */
 static bool is_settled(const world_t *w)
 {
     return tickets_are_placed(w) && gauges_are_right(w) && workers_are_right(w);
@@ -232,8 +232,8 @@ void world_settle(world_t *w)
         else
             nanosleep(&(struct timespec){0, 100000}, NULL);
         if (looks == YIELDS + NAPS)
-            broken(w, "it does not settle: tickets %s, gauges %s, workers %s", tickets_are_placed(w) ? "right" : "wrong",
-                   gauges_are_right(w) ? "right" : "wrong", workers_are_right(w) ? "right" : "wrong");
+            broken(w, "it does not settle: tickets %d, gauges %d, workers %d", tickets_are_placed(w),
+                   gauges_are_right(w), workers_are_right(w));
     }
     while (w->leaving > 0)
         dismiss(w, w->going[--w->leaving]);

@@ -260,8 +260,8 @@ static tally_t sum_of_tallies(void)
 void tally_print(uint64_t seed)
 {
     tally_t t = sum_of_tallies();
-    printf("soak: seed %llu: accepted %ld = run %ld + handed back %ld + discarded %ld; refused:", (unsigned long long)seed,
-           t.accepted, t.run, t.handed_back, t.discarded);
+    printf("soak: seed %llu: accepted %ld = run %ld + handed back %ld + discarded %ld; refused:",
+           (unsigned long long)seed, t.accepted, t.run, t.handed_back, t.discarded);
     for (int err = 1; err <= POOL_ERR_FORKED; err++)
         if (t.refused[err] > 0)
             printf(" %s %ld,", pool_strerror((pool_err)err), t.refused[err]);

@@ -60,7 +60,8 @@ static bool may_answer(const arena_t *arena, call_t call, pool_err answer)
     switch (answer) {
     case POOL_OK: return call != INVOKE || o->func != NULL;
     case POOL_ERR_CLOSED: return arena->chaos > 0;
-    case POOL_ERR_OVERLOAD: return call == TRY || (o->policy == POOL_BLOCK ? o->max_blocking > 0 : o->policy != POOL_CALLER_RUNS);
+    case POOL_ERR_OVERLOAD:
+        return call == TRY || (o->policy == POOL_BLOCK ? o->max_blocking > 0 : o->policy != POOL_CALLER_RUNS);
     case POOL_ERR_TIMEOUT: return call == TIMEOUT && o->policy == POOL_BLOCK;
     case POOL_ERR_DEADLOCK: return depth > 0 && o->policy == POOL_BLOCK && call != TRY && call != TIMEOUT;
     case POOL_ERR_NO_FUNC: return call == INVOKE && o->func == NULL;
