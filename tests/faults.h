@@ -58,6 +58,9 @@ child_t child_run(void (*body)(void *arg), void *arg);
 bool child_exited(const child_t *child, int code); /* prints what it did otherwise */
 bool child_died_of(const child_t *child, int signal);
 
+/* Ends a child as _exit does. */
+_Noreturn void child_end(int code);
+
 /* In a child: ends it with exit code 3 and a line on stderr unless the condition holds. */
 #define child_assert(condition) child_check((condition), #condition, __LINE__)
 void child_check(bool holds, const char *condition, int line);

@@ -11,6 +11,7 @@
 #   clang     clang with its address, undefined and thread sanitizers
 #   cxx       a C++17 compiler: $CXX, else c++
 #   spin      the model checker
+#   gcovr     what a run of gcc's coverage says, with gcc itself
 #   python    python3, for the bench suite
 #   peers     the other pools that the bench suite measures, as far as there are packages
 #
@@ -69,6 +70,7 @@ antpool_has() {
         antpool_links_c clang -fsanitize=thread ;;
     cxx) antpool_links_cxx ${CXX:-c++} ;;
     spin) antpool_exists spin ;;
+    gcovr) antpool_exists gcovr && antpool_exists gcc && antpool_exists gcov ;;
     python) antpool_exists python3 ;;
     peers) antpool_exists go && pkg-config --exists libuv glib-2.0 apr-1 apr-util-1 tbb ;;
     *)
@@ -108,6 +110,7 @@ antpool_packages() {
     apt-get/clang) echo clang libc6-dev "$(antpool_clang_runtime)" ;;
     apt-get/cxx) echo g++ libc6-dev ;;
     apt-get/spin) echo spin ;;
+    apt-get/gcovr) echo gcovr gcc libc6-dev ;;
     apt-get/python) echo python3 ;;
     apt-get/peers)
         echo libuv1-dev libglib2.0-dev libapr1-dev libaprutil1-dev libtbb-dev libboost-dev golang-go \
@@ -120,6 +123,7 @@ antpool_packages() {
     dnf/clang) echo clang compiler-rt glibc-devel ;;
     dnf/cxx) echo gcc-c++ ;;
     dnf/spin) echo spin ;;
+    dnf/gcovr) echo gcovr gcc glibc-devel ;;
     dnf/python) echo python3 ;;
     dnf/peers) echo libuv-devel glib2-devel apr-devel apr-util-devel tbb-devel boost-devel golang gcc-c++ ;;
 
@@ -129,12 +133,14 @@ antpool_packages() {
     apk/clang) echo clang compiler-rt musl-dev ;;
     apk/cxx) echo g++ ;;
     apk/spin) echo spin ;;
+    apk/gcovr) echo gcovr gcc musl-dev ;;
     apk/python) echo python3 ;;
     apk/peers) echo libuv-dev glib-dev apr-dev apr-util-dev onetbb-dev boost-dev go g++ ;;
 
     brew/cmake) echo cmake make pkgconf ;;
     brew/cmocka) echo cmocka pkgconf ;;
     brew/spin) echo spin ;;
+    brew/gcovr) echo gcovr gcc ;;
     brew/python) echo python3 ;;
     brew/peers) echo libuv glib apr apr-util tbb boost go ;;
     esac

@@ -266,21 +266,21 @@ sight_t see(const pool_t *pool)
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SLOWER = 20 };
+static const int slower = 20;
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-enum { SLOWER = 20 };
+static const int slower = 20;
 #else
-enum { SLOWER = 1 };
+static const int slower = 1;
 #endif
 #else
-enum { SLOWER = 1 };
+static const int slower = 1;
 #endif
 
 int scaled(int n)
 {
     const char *text = getenv("ANTPOOL_TEST_SCALE");
     double scale = text != NULL ? strtod(text, NULL) : 1;
-    double result = scale > 0 ? n * scale / SLOWER : n / SLOWER;
+    double result = scale > 0 ? n * scale / slower : n / slower;
     return result < 1 ? 1 : result > INT_MAX ? INT_MAX : (int)result;
 }
