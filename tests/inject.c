@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@ static atomic_uint kinds_armed;
 static atomic_int first, calls, failures, live_blocks;
 static atomic_bool all_after;
 static atomic_size_t bytes;
+static atomic_int processors;
+static _Atomic(void (*)(void)) before_cond;
 static _Thread_local bool spared;
 
 void inject_start(unsigned kinds, int nth, bool onwards)
@@ -43,6 +46,16 @@ size_t inject_bytes(void)
 int inject_live_blocks(void)
 {
     return atomic_load(&live_blocks);
+}
+
+void inject_before_cond(void (*hook)(void))
+{
+    atomic_store(&before_cond, hook);
+}
+
+void inject_processors(int n)
+{
+    atomic_store(&processors, n);
 }
 
 void inject_spare_me(bool spare)
@@ -187,5 +200,90 @@ int __real_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *att
 int __wrap_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attr);
 int __wrap_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attr)
 {
+    void (*hook)(void) = atomic_exchange(&before_cond, NULL);
+    if (hook != NULL)
+        hook();
     return must_fail(INJECT_SYNC, 0) ? EAGAIN : __real_pthread_cond_init(cond, attr);
+}
+
+int __real_pthread_condattr_init(pthread_condattr_t *attr);
+int __wrap_pthread_condattr_init(pthread_condattr_t *attr);
+int __wrap_pthread_condattr_init(pthread_condattr_t *attr)
+{
+    return must_fail(INJECT_SYNC, 0) ? EAGAIN : __real_pthread_condattr_init(attr);
+}
+
+int __real_pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock);
+int __wrap_pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock);
+int __wrap_pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock)
+{
+    return must_fail(INJECT_SYNC, 0) ? EAGAIN : __real_pthread_condattr_setclock(attr, clock);
+}
+
+int __real_pthread_attr_init(pthread_attr_t *attr);
+int __wrap_pthread_attr_init(pthread_attr_t *attr);
+int __wrap_pthread_attr_init(pthread_attr_t *attr)
+{
+    return must_fail(INJECT_SYNC, 0) ? EAGAIN : __real_pthread_attr_init(attr);
+}
+
+int __real_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size);
+int __wrap_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size);
+int __wrap_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size)
+{
+    return must_fail(INJECT_STACK, 0) ? EINVAL : __real_pthread_attr_setstacksize(attr, size);
+}
+
+int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    return getenv(INJECT_NO_ATFORK) != NULL ? ENOMEM : __real_pthread_atfork(prepare, parent, child);
+}
+
+/* ---- Frills ---- */
+
+int __real_pthread_setname_np(pthread_t thread, const char *name);
+int __wrap_pthread_setname_np(pthread_t thread, const char *name);
+int __wrap_pthread_setname_np(pthread_t thread, const char *name)
+{
+    return must_fail(INJECT_FRILLS, 0) ? EPERM : __real_pthread_setname_np(thread, name);
+}
+
+int __real_pthread_getschedparam(pthread_t thread, int *policy, struct sched_param *param);
+int __wrap_pthread_getschedparam(pthread_t thread, int *policy, struct sched_param *param);
+int __wrap_pthread_getschedparam(pthread_t thread, int *policy, struct sched_param *param)
+{
+    return must_fail(INJECT_FRILLS, 0) ? EPERM : __real_pthread_getschedparam(thread, policy, param);
+}
+
+static int not_permitted(void)
+{
+    errno = EPERM;
+    return -1;
+}
+
+static int make_up(cpu_set_t *set, int n)
+{
+    CPU_ZERO(set);
+    for (int i = 0; i < n; i++)
+        CPU_SET((size_t)i, set);
+    return 0;
+}
+
+int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+    if (must_fail(INJECT_FRILLS, 0))
+        return not_permitted();
+    int n = atomic_load(&processors);
+    return n > 0 ? make_up(set, n) : __real_sched_getaffinity(pid, size, set);
+}
+
+int __real_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set);
+int __wrap_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set);
+int __wrap_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set)
+{
+    return must_fail(INJECT_FRILLS, 0) ? not_permitted() : __real_sched_setaffinity(pid, size, set);
 }

@@ -1,5 +1,6 @@
 /* Fault: malloc, pthread_create or the making of a lock fails, anywhere, while a pool is made
- * or a task submitted. Afterwards the pool is as before or cleanly gone. */
+ * or tasks submitted. Afterwards the pool is as before or cleanly gone. (Which call fails
+ * where: test_faults_memory_calls.c.) */
 #include "scenario.h"
 
 /* ---- Making --------------------------------------------------------------------------- */
@@ -94,52 +95,6 @@ static void test_pool_default(void **state)
 
 /* ---- Submitting ----------------------------------------------------------------------- */
 
-/* Waits too, so that what a worker then does may fail as well. */
-static pool_err until_ran(pool_err answer, int count)
-{
-    return answer == POOL_OK && !reaches(&ran, count) ? POOL_ERR_TIMEOUT : answer;
-}
-
-static pool_err act_submit(void)
-{
-    return until_ran(pool_submit(pool, count_task, &ran), 1);
-}
-
-static void check_one_or_none_ran(pool_err answer)
-{
-    assert_ok(pool_wait_timeout(pool, PATIENCE_MS));
-    assert_int_equal(ran, answer == POOL_OK ? 1 : 0);
-    assert_int_equal(pool_queued(pool), 0);
-    assert_int_equal(pool_running(pool), 0);
-    assert_int_equal(pool_waiting(pool), 0);
-    assert_int_equal(pool_free_slots(pool), 11);
-    assert_pool_works();
-    destroy_and_forget();
-}
-
-static void test_first_submit(void **state)
-{
-    (void)state;
-    survive(arrange_idle, act_submit, check_one_or_none_ran);
-}
-
-static void count_copied(void *copy)
-{
-    count_task(*(atomic_int **)copy);
-}
-
-static pool_err act_submit_copy(void)
-{
-    atomic_int *counter = &ran;
-    return until_ran(pool_submit_copy(pool, count_copied, &counter, sizeof counter), 1);
-}
-
-static void test_first_submit_copy(void **state)
-{
-    (void)state;
-    survive(arrange_idle, act_submit_copy, check_one_or_none_ran);
-}
-
 static pool_err act_submit_many(void)
 {
     void *const args[] = {&ran, &ran, &ran, &ran, &ran, &ran, &ran, &ran};
@@ -228,8 +183,6 @@ int main(void)
         checked(test_pool_new),
         checked(test_pool_new_with_everything),
         checked(test_pool_new_beside_another),
-        checked(test_first_submit),
-        checked(test_first_submit_copy),
         checked(test_submit_many),
         checked(test_submit_beside_a_busy_worker),
         checked(test_submit_path_allocates_nothing),
