@@ -468,6 +468,11 @@ POOL_NORETURN void pool_panicf(const char *format, ...) POOL_PRINTF(1, 2);
 
 #include <initializer_list>
 #include <vector>
+#if defined(__cpp_exceptions)
+#include <cstdio>
+#include <cxxabi.h>
+#include <exception>
+#endif
 
 /* pool_new_with(&pool, 8, pool_with_queue(100), pool_with_name("mail")), or the same with
  * the options in braces. */
@@ -486,6 +491,32 @@ POOL_MUST_USE inline pool_err pool_new_with(pool_t **out, int cap, const pool_op
     const pool_option_t array[] = {first, rest..., POOL_OPTIONS_END};
     return pool_new_from(out, cap, array);
 }
+
+#if defined(__cpp_exceptions)
+/*
+ * An exception must not leave a task: in a worker it is std::terminate, through a task that
+ * runs in its caller it is undefined. This makes a panic of it, with what() as the message:
+ *
+ *     pool_submit(pool, pool_catching<send_mail>, mail)
+ *
+ * The stack is unwound as far as send_mail, so its objects are destroyed before the panic.
+ */
+template <pool_task_fn fn> void pool_catching(void *arg)
+{
+    char message[256];
+    try {
+        fn(arg);
+        return;
+    } catch (const std::exception &e) {
+        std::snprintf(message, sizeof message, "%s", e.what());
+    } catch (...) {
+        if (abi::__cxa_current_exception_type() == nullptr)
+            throw; /* no exception of C++: pthread_exit, or a cancellation */
+        std::snprintf(message, sizeof message, "an exception that is no std::exception");
+    }
+    pool_panicf("%s", message);
+}
+#endif
 #endif
 
 #endif /* ANTPOOL_H */

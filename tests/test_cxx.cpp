@@ -1,4 +1,4 @@
-/* The header in C++17: both forms of pool_new_with, options, submits, a panic. */
+/* The header in C++17: both forms of pool_new_with, options, submits, a panic, exceptions. */
 #include "antpool.h"
 
 #include <csetjmp>
@@ -8,6 +8,13 @@
 #include <cstring>
 
 #include <atomic>
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 extern "C" {
 #include <cmocka.h>
@@ -125,6 +132,103 @@ static void test_panic_reaches_the_handler(void **)
     assert_int_equal(panics.load(), 1);
 }
 
+/* ---- Exceptions ---------------------------------------------------------------------------- */
+
+struct heard {
+    std::string message;
+    std::atomic<int> panics{0}, destroyed{0};
+};
+
+static void hear_panic(void *user, const pool_panic_info_t *info)
+{
+    heard *h = static_cast<heard *>(user);
+    h->message = info->message;
+    h->panics++;
+}
+
+struct guard {
+    heard *h;
+    ~guard() { h->destroyed++; }
+};
+
+static void throw_error(void *user)
+{
+    guard g{static_cast<heard *>(user)};
+    throw std::runtime_error("no paper in tray 2");
+}
+
+static void throw_number(void *user)
+{
+    guard g{static_cast<heard *>(user)};
+    throw 7;
+}
+
+static void throw_nothing(void *user)
+{
+    guard g{static_cast<heard *>(user)};
+}
+
+static void end_thread(void *user)
+{
+    guard g{static_cast<heard *>(user)};
+    pthread_exit(nullptr);
+}
+
+static void run_one(pool_task_fn task, heard *h)
+{
+    pool_t *pool = nullptr;
+    assert_int_equal(pool_new_with(&pool, 1, pool_with_panic_handler(hear_panic, h),
+                                   pool_with_logger([](void *, const char *) {}, nullptr)),
+                     POOL_OK);
+    assert_int_equal(pool_submit(pool, task, h), POOL_OK);
+    assert_int_equal(pool_wait(pool), POOL_OK);
+    std::atomic<int> after{0};
+    assert_int_equal(pool_submit(pool, add_one, &after), POOL_OK);
+    assert_int_equal(pool_destroy(pool), POOL_OK);
+    assert_int_equal(after.load(), 1);
+    assert_int_equal(h->destroyed.load(), 1);
+}
+
+static void test_exception_becomes_a_panic(void **)
+{
+    heard error, number, nothing;
+    run_one(pool_catching<throw_error>, &error);
+    assert_int_equal(error.panics.load(), 1);
+    assert_string_equal(error.message.c_str(), "no paper in tray 2");
+    run_one(pool_catching<throw_number>, &number);
+    assert_int_equal(number.panics.load(), 1);
+    run_one(pool_catching<throw_nothing>, &nothing);
+    assert_int_equal(nothing.panics.load(), 0);
+}
+
+static void test_pthread_exit_passes_what_catches_exceptions(void **)
+{
+    heard h;
+    run_one(pool_catching<end_thread>, &h);
+    assert_int_equal(h.panics.load(), 0);
+}
+
+static void throw_through_c(void)
+{
+    pool_t *pool = nullptr;
+    heard h;
+    std::set_terminate([] { _exit(42); });
+    if (pool_new(&pool, 1) == POOL_OK && pool_submit(pool, throw_error, &h) == POOL_OK)
+        (void)pool_wait(pool);
+    _exit(0);
+}
+
+static void test_exception_that_leaves_a_task_is_terminate(void **)
+{
+    pid_t child = fork();
+    if (child == 0)
+        throw_through_c();
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 42);
+}
+
 static void set_queue(pool_options_t *options, const pool_option_t *self)
 {
     options->queue = self->value.number;
@@ -156,6 +260,9 @@ int main()
         checked(test_lambda_is_a_task),
         checked(test_scoped_pool),
         checked(test_panic_reaches_the_handler),
+        checked(test_exception_becomes_a_panic),
+        checked(test_pthread_exit_passes_what_catches_exceptions),
+        checked(test_exception_that_leaves_a_task_is_terminate),
         checked(test_an_option_that_the_user_wrote),
     };
     return cmocka_run_group_tests_name("cxx", tests, nullptr, nullptr);
