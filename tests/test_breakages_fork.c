@@ -218,14 +218,20 @@ static void test_14_fork_while_another_thread_makes_and_ends_pools(void **state)
     assert_false(broken);
 }
 
+/* How the child leaves the task. */
+typedef enum leaving { BY_EXIT, BY_RETURN, BY_PANIC } leaving_t;
+
 typedef struct forking {
     pool_t *pool;
     int exit_code;
-    bool returns; /* the child returns from the task in place of calling _exit */
+    leaving_t leaving;
 } forking_t;
 
+/* What a task stands on is in the memory of its pool, so that is kept. */
 static int check_inside_a_task(void *pool)
 {
+    submits_are_forked(pool);
+    child_expects(POOL_OK, pool_destroy(pool));
     submits_are_forked(pool);
     return UNDER_TSAN ? 0 : check_new_pool(NULL);
 }
@@ -233,22 +239,33 @@ static int check_inside_a_task(void *pool)
 static void fork_inside(void *arg)
 {
     forking_t *f = arg;
-    if (!f->returns) {
+    if (f->leaving == BY_EXIT) {
         f->exit_code = exit_code_of(fork_into(check_inside_a_task, f->pool));
         return;
     }
     pid_t pid = fork();
-    if (pid == 0)
-        child_must_end();
-    else
+    if (pid != 0) {
         f->exit_code = exit_code_of(pid);
+        return;
+    }
+    child_must_end();
+    if (f->leaving == BY_PANIC)
+        pool_panicf("of the child");
 }
 
-static void fork_inside_a_task(bool returns)
+/* The panic handler is the parent's. */
+static void never_call(void *unused, const pool_panic_info_t *info)
 {
-    forking_t f = {.exit_code = -1, .returns = returns};
+    (void)unused, (void)info;
+    child_end(5);
+}
+
+static void fork_inside_a_task(leaving_t leaving)
+{
+    forking_t f = {.exit_code = -1, .leaving = leaving};
     atomic_int ran = 0;
-    assert_ok(pool_new_with(&f.pool, 2, pool_with_queue(8), pool_with_func(empty_task)));
+    assert_ok(pool_new_with(&f.pool, 2, pool_with_queue(8), pool_with_func(empty_task),
+                            pool_with_panic_handler(never_call, NULL)));
     assert_ok(pool_submit(f.pool, fork_inside, &f));
     assert_ok(pool_wait_timeout(f.pool, 2 * PATIENCE_MS));
     assert_int_equal(f.exit_code, 0);
@@ -260,16 +277,46 @@ static void fork_inside_a_task(bool returns)
 static void test_14_fork_inside_a_task(void **state)
 {
     (void)state;
-    fork_inside_a_task(false);
+    fork_inside_a_task(BY_EXIT);
 }
 
 /* 14: the one thread that the child has ends, and so does the child. */
-static void test_14_child_that_returns_from_the_task_ends(void **state)
+static void test_14_child_that_leaves_the_task_ends(void **state)
 {
     (void)state;
     if (UNDER_TSAN || UNDER_ASAN)
         skip(); /* at exit they stop for the threads that the child has not got */
-    fork_inside_a_task(true);
+    fork_inside_a_task(BY_RETURN);
+    fork_inside_a_task(BY_PANIC);
+}
+
+static void fork_in_caller(void *pid)
+{
+    *(pid_t *)pid = fork();
+}
+
+/* 14: a task that runs in its submitter returns into the submit, in the child as well. */
+static void test_14_fork_inside_a_caller_runs_task(void **state)
+{
+    (void)state;
+    pool_t *pool;
+    gate_t gate = GATE_CLOSED;
+    pid_t pid = -1;
+    assert_ok(pool_new_with(&pool, 1, pool_with_policy(POOL_CALLER_RUNS)));
+    assert_ok(pool_submit(pool, gate_task, &gate));
+    assert_true(gate_await(&gate, 1));
+    pool_err answer = pool_submit(pool, fork_in_caller, &pid);
+    if (pid == 0) {
+        child_must_end();
+        child_assert(answer == POOL_OK && pool_current() == NULL);
+        child_end(check_old_pool(pool));
+    }
+    assert_ok(answer);
+    assert_int_equal(exit_code_of(pid), 0);
+    assert_int_equal(pool_running(pool), 1);
+    gate_open(&gate);
+    assert_ok(pool_destroy(pool));
+    gate_fini(&gate);
 }
 
 int main(void)
@@ -281,7 +328,8 @@ int main(void)
         checked(test_14_the_child_gets_a_default_pool_of_its_own),
         checked(test_14_fork_while_another_thread_makes_and_ends_pools),
         checked(test_14_fork_inside_a_task),
-        checked(test_14_child_that_returns_from_the_task_ends),
+        checked(test_14_child_that_leaves_the_task_ends),
+        checked(test_14_fork_inside_a_caller_runs_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

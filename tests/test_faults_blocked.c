@@ -133,6 +133,35 @@ static void test_destroy_while_an_admitted_waiter_is_on_its_way_out(void **state
         destroy_as_soon_as_it_ran(true, round);
 }
 
+static void *wait_for_quiet(void *pool)
+{
+    return pool_wait(pool) == POOL_OK ? pool : NULL;
+}
+
+/* What is handed back is as finished as what has run. */
+static void test_release_now_while_others_wait_for_quiet(void **state)
+{
+    (void)state;
+    pool_t *pool;
+    gate_t gate = GATE_CLOSED;
+    atomic_int unstarted = 0;
+    void *quiet = NULL;
+    assert_ok(pool_new_with(&pool, 1, pool_with_queue(CROWD)));
+    assert_ok(pool_submit(pool, gate_task, &gate));
+    assert_true(gate_await(&gate, 1));
+    for (int i = 0; i < CROWD; i++)
+        assert_ok(pool_submit(pool, empty_task, NULL));
+    pthread_t waiter = thread_start(wait_for_quiet, pool);
+    linger_us(2000); /* there is no gauge of those in pool_wait */
+    assert_ok(pool_release_now(pool, count_unstarted, &unstarted));
+    assert_int_equal(unstarted, CROWD);
+    gate_open(&gate);
+    pthread_join(waiter, &quiet);
+    assert_ptr_equal(quiet, pool);
+    assert_ok(pool_destroy(pool));
+    gate_fini(&gate);
+}
+
 /* ---- Cancelled while blocked --------------------------------------------------------------- */
 
 typedef struct victim {
@@ -275,6 +304,7 @@ int main(void)
         checked(test_destroy_while_others_are_blocked),
         checked(test_destroy_while_a_submitter_is_on_its_way_out),
         checked(test_destroy_while_an_admitted_waiter_is_on_its_way_out),
+        checked(test_release_now_while_others_wait_for_quiet),
         checked(test_cancelled_in_a_blocked_submit),
         checked(test_cancelled_in_wait_and_release_timeout),
         checked(test_no_call_is_a_cancellation_point),

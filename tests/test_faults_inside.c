@@ -294,6 +294,41 @@ static void test_reboot_inside_a_task_is_busy(void **state)
     assert_ok(pool_destroy(i.pool));
 }
 
+typedef struct handing_back {
+    pool_t *pool;
+    gate_t gate;
+    bool workers_gone;
+    pool_err reboot;
+} handing_back_t;
+
+static void reboot_in_callback(void *user, pool_task_fn fn, void *arg)
+{
+    (void)fn, (void)arg;
+    handing_back_t *h = user;
+    gate_open(&h->gate);
+    h->workers_gone = no_thread_left(NULL) == 0;
+    h->reboot = pool_reboot(h->pool);
+}
+
+/* Though no worker is left: the tasks are not all handed back yet. */
+static void test_reboot_inside_the_callback_of_release_now_is_busy(void **state)
+{
+    (void)state;
+    handing_back_t h = {.reboot = POOL_OK};
+    gate_init(&h.gate);
+    assert_ok(pool_new_with(&h.pool, 1, pool_with_queue(1)));
+    assert_ok(pool_submit(h.pool, gate_task, &h.gate));
+    assert_true(gate_await(&h.gate, 1));
+    assert_ok(pool_submit(h.pool, empty_task, NULL));
+    assert_ok(pool_release_now(h.pool, reboot_in_callback, &h));
+    assert_true(h.workers_gone);
+    assert_int_equal(h.reboot, POOL_ERR_BUSY);
+    assert_ok(pool_reboot(h.pool));
+    assert_untouched(h.pool, 1);
+    assert_ok(pool_destroy(h.pool));
+    gate_fini(&h.gate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +342,7 @@ int main(void)
         checked(test_tune_down_inside_a_task_takes_effect),
         checked(test_reboot_while_draining_is_busy),
         checked(test_reboot_inside_a_task_is_busy),
+        checked(test_reboot_inside_the_callback_of_release_now_is_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

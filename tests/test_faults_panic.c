@@ -29,6 +29,8 @@ static void note_panic(void *user, const pool_panic_info_t *info)
     r->worker = info->worker;
     strncpy(r->message, info->message == NULL ? "" : info->message, sizeof r->message - 1);
     strncpy(r->pool_name, info->pool_name, sizeof r->pool_name - 1);
+    if (r->panic_again && r->calls % 2 == 0)
+        pool_panic(r);
     if (r->panic_again)
         pool_panicf("in the handler");
 }

@@ -51,6 +51,16 @@ static void test_panic_without_a_handler_is_a_line_of_the_logger(void **state)
     panic_into_the_log(make_pool_with(10, pool_with_logger(note_line, &logged), pool_with_name("risky")));
 }
 
+static void test_long_names_leave_room_for_the_message(void **state)
+{
+    (void)state;
+    char name[1000];
+    memset(name, 'n', sizeof name);
+    memcpy(name, "risky", 5);
+    name[sizeof name - 1] = '\0';
+    panic_into_the_log(make_pool_with(1, pool_with_logger(note_line, &logged), pool_with_name(name)));
+}
+
 static void test_panic_without_a_handler_in_a_preallocated_pool(void **state)
 {
     (void)state;
@@ -155,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         checked(test_panic_without_a_handler_is_a_line_of_the_logger),
+        checked(test_long_names_leave_room_for_the_message),
         checked(test_panic_without_a_handler_in_a_preallocated_pool),
         checked(test_no_handler_is_none),
         checked(test_handler_is_told_instead_of_the_logger),
