@@ -1,19 +1,13 @@
 /* What a pool shows of itself. */
 #include "ring.h"
 
-#include <limits.h>
-
 enum { GAUGE_LOOKS = 16 };
 
-/* The three counters at one instant. */
+/* The three counters at one instant. Their differences fit in an int: there are at most 2^24
+ * workers and as many cells. */
 struct view {
     uint64_t done, head, tail;
 };
-
-static int saturate(uint64_t n)
-{
-    return n > INT_MAX ? INT_MAX : (int)n;
-}
 
 static bool unseen(const pool_t *pool)
 {
@@ -53,7 +47,7 @@ int pool_running(const pool_t *pool)
 {
     if (unseen(pool))
         return 0;
-    return saturate(on_workers(pool, look(pool)) + (uint64_t)atomic_load(&pool->inline_now));
+    return (int)on_workers(pool, look(pool)) + atomic_load(&pool->inline_now);
 }
 
 int pool_queued(const pool_t *pool)
@@ -61,7 +55,7 @@ int pool_queued(const pool_t *pool)
     if (unseen(pool))
         return 0;
     struct view v = look(pool);
-    return saturate(v.tail - v.head);
+    return (int)(v.tail - v.head);
 }
 
 int pool_free_slots(const pool_t *pool)
@@ -75,7 +69,7 @@ int pool_free_slots(const pool_t *pool)
     int64_t cells = (int64_t)(pool->mask + 1 - (v.tail - v.head));
     if (cells < slots)
         slots = cells;
-    return slots < 0 ? 0 : saturate((uint64_t)slots);
+    return slots < 0 ? 0 : (int)slots;
 }
 
 int pool_waiting(const pool_t *pool)

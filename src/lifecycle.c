@@ -235,10 +235,11 @@ static int prestart_locked(pool_t *pool)
     return (int)antp_least(pool->prestart, atomic_load(&pool->worker_cap));
 }
 
+
+/* With nobody alive the asleep bit is set: who left last has set it. */
 static pool_err open_locked(pool_t *pool)
 {
-    uint64_t tail = atomic_load(&pool->tail);
-    if (pool->alive > 0 || (tail & ANTP_ASLEEP) == 0 || pool->handing_back > 0 || pool->ending)
+    if (pool->alive > 0 || pool->handing_back > 0 || pool->ending)
         return POOL_ERR_BUSY;
     pool->armed = false;
     pool_err err = antp_prestart_locked(pool, prestart_locked(pool));

@@ -2,7 +2,6 @@
 #include "internal.h"
 
 #include <limits.h>
-#include <unistd.h>
 
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)
@@ -165,8 +164,7 @@ pool_option_t pool_with_discard_handler(pool_discard_fn fn, void *user)
 
 static bool stack_too_small(size_t bytes)
 {
-    long least = sysconf(_SC_THREAD_STACK_MIN);
-    return bytes != 0 && (bytes < (size_t)PTHREAD_STACK_MIN || (least > 0 && bytes < (size_t)least));
+    return bytes != 0 && bytes < (size_t)PTHREAD_STACK_MIN;
 }
 
 static bool policy_known(pool_policy policy)
