@@ -359,24 +359,24 @@ static bool address_space_is_below(void *kib)
     return address_space_kib() < *(long *)kib;
 }
 
-/* Larger than what the system may keep of ended threads for new ones: 40 MiB in glibc. */
+/* Larger than what the system may keep of ended threads for new ones: 40 MiB in glibc. And
+ * more than are joined on one visit. */
 static void test_stacks_of_those_that_left_are_given_back(void **state)
 {
     (void)state;
-    enum { STACK_MIB = 16 };
-    pool_t *pool;
+    enum { CROWD = 100, STACK_MIB = 1 };
+    gate_t gate = GATE_CLOSED;
     long before = address_space_kib();
     if (before == 0)
         skip();
-    assert_ok(pool_new_with(&pool, MOST, pool_with_stack_size((size_t)STACK_MIB << 20), pool_with_expiry_ms(50)));
-    park_in_order(pool, MOST);
-    long half = address_space_kib() - (long)MOST / 2 * STACK_MIB * 1024;
+    pool_t *pool = make_pool_with(CROWD, pool_with_stack_size((size_t)STACK_MIB << 20), pool_with_expiry_ms(50));
+    occupy(pool, &gate, CROWD);
+    long half = address_space_kib() - (long)CROWD / 2 * STACK_MIB * 1024;
     assert_true(half > before);
+    gate_open(&gate);
     assert_true(eventually_equals(pool_workers, pool, 0));
     assert_true(eventually(address_space_is_below, &half, PATIENCE_MS));
-    assert_ok(pool_destroy(pool));
-    for (int i = 0; i < MOST; i++)
-        gate_fini(&room.seats[i].gate);
+    open_and_destroy(pool, &gate);
 }
 
 int main(void)

@@ -76,6 +76,35 @@ static void test_many_processors(void **state)
     inject_processors(0);
 }
 
+/* ---- The default pool, asked for twice ------------------------------------------------------- */
+
+static pthread_t second_asks;
+
+static void *ask_for_default(void *unused)
+{
+    (void)unused;
+    return pool_default();
+}
+
+/* Called while the first makes it. */
+static void meanwhile_a_second_asks(void)
+{
+    second_asks = thread_start(ask_for_default, NULL);
+    linger_us(5000); /* until it waits for the first, of which there is no sign */
+}
+
+static void test_default_pool_is_made_once(void **state)
+{
+    (void)state;
+    void *second = NULL;
+    inject_before_cond(meanwhile_a_second_asks);
+    pool_t *first = pool_default();
+    pthread_join(second_asks, &second);
+    assert_non_null(first);
+    assert_ptr_equal(second, first);
+    assert_ok(pool_release_timeout(first, PATIENCE_MS));
+}
+
 /* ---- pthread_atfork is called before main: so in a program of its own ----------------------- */
 
 static void run_again(void *unused)
@@ -194,6 +223,7 @@ int main(void)
         checked(test_stack_size_that_the_system_refuses_is_invalid),
         checked(test_new_beside_many_others),
         checked(test_many_processors),
+        checked(test_default_pool_is_made_once),
         checked(test_no_pool_without_atfork),
         checked(test_waiter_that_finds_nobody_alive_starts_a_worker),
         checked(test_waiter_that_finds_nobody_alive_and_no_thread_is_told),
