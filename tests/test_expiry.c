@@ -364,7 +364,7 @@ static bool address_space_is_below(void *kib)
 static void test_stacks_of_those_that_left_are_given_back(void **state)
 {
     (void)state;
-    enum { CROWD = 100, STACK_MIB = 1 };
+    enum { CROWD = 200, STACK_MIB = 1 };
     gate_t gate = GATE_CLOSED;
     long before = address_space_kib();
     if (before == 0)
