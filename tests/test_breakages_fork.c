@@ -295,16 +295,17 @@ static void fork_in_caller(void *pid)
     *(pid_t *)pid = fork();
 }
 
-/* 14: a task that runs in its submitter returns into the submit, in the child as well. */
-static void test_14_fork_inside_a_caller_runs_task(void **state)
+/* Holds the lock of the pool now and then. */
+static void *tune_until_it_ends(void *pool)
 {
-    (void)state;
-    pool_t *pool;
-    gate_t gate = GATE_CLOSED;
+    while (!atomic_load(&stop_making))
+        pool_tune(pool, 1);
+    return NULL;
+}
+
+static void fork_in_the_caller_of(pool_t *pool)
+{
     pid_t pid = -1;
-    assert_ok(pool_new_with(&pool, 1, pool_with_policy(POOL_CALLER_RUNS)));
-    assert_ok(pool_submit(pool, gate_task, &gate));
-    assert_true(gate_await(&gate, 1));
     pool_err answer = pool_submit(pool, fork_in_caller, &pid);
     if (pid == 0) {
         child_must_end();
@@ -314,6 +315,24 @@ static void test_14_fork_inside_a_caller_runs_task(void **state)
     assert_ok(answer);
     assert_int_equal(exit_code_of(pid), 0);
     assert_int_equal(pool_running(pool), 1);
+}
+
+/* 14: a task that runs in its submitter returns into the submit, in the child as well, where
+ * the pool may be locked for ever. */
+static void test_14_fork_inside_a_caller_runs_task(void **state)
+{
+    (void)state;
+    pool_t *pool;
+    gate_t gate = GATE_CLOSED;
+    assert_ok(pool_new_with(&pool, 1, pool_with_policy(POOL_CALLER_RUNS)));
+    assert_ok(pool_submit(pool, gate_task, &gate));
+    assert_true(gate_await(&gate, 1));
+    atomic_store(&stop_making, false);
+    pthread_t tuner = thread_start(tune_until_it_ends, pool);
+    for (int round = 0; round < ROUNDS(60); round++)
+        fork_in_the_caller_of(pool);
+    atomic_store(&stop_making, true);
+    pthread_join(tuner, NULL);
     gate_open(&gate);
     assert_ok(pool_destroy(pool));
     gate_fini(&gate);

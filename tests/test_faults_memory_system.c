@@ -44,7 +44,7 @@ static void test_new_beside_many_others(void **state)
     pool_t *others[OTHERS];
     int n = 0, no_memory = 0;
     for (; n < OTHERS; n++) {
-        assert_ok(pool_new(&others[n], 1));
+        assert_ok(pool_new_with(&others[n], 1, pool_with_expiry_ms(1)));
         for (int nth = 1, failures = 1; failures > 0; nth++) {
             inject_start(INJECT_ALL, nth, false);
             pool_err answer = pool_new(&pool, 2);
@@ -56,8 +56,11 @@ static void test_new_beside_many_others(void **state)
         }
     }
     assert_true(no_memory > OTHERS);
-    while (n-- > 0)
+    while (n-- > 0) { /* the janitor is still there for them */
+        assert_ok(pool_submit(others[n], empty_task, NULL));
+        assert_true(eventually_equals(pool_workers, others[n], 0));
         assert_ok(pool_destroy(others[n]));
+    }
 }
 
 static void test_many_processors(void **state)
