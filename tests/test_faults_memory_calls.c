@@ -238,7 +238,8 @@ static void arrange_one_at_the_gate_and_one_behind(void)
 static pool_err act_wait_timeout(void)
 {
     gate_open(&gate);
-    return pool_wait_timeout(pool, PATIENCE_MS);
+    pool_err answer = pool_wait_timeout(pool, PATIENCE_MS);
+    return answer == POOL_OK && atomic_load(&ran) != 1 ? POOL_ERR_INVALID : answer;
 }
 
 static void check_open_and_ran(pool_err answer)

@@ -93,7 +93,7 @@ static pool_err release_and_wait(pool_t *pool)
 static void test_reboots_and_releases_at_once(void **state)
 {
     (void)state;
-    pool_t *pool = make_pool_with(2, pool_with_prestart(2));
+    pool_t *pool = make_pool_with(2, pool_with_prestart(2), pool_with_disable_purge(true));
     for (int round = 0; round < ROUNDS(RACES); round++) {
         racer_t racers[RACERS];
         race(racers, pool, release_and_wait, pool_reboot);
