@@ -15,7 +15,7 @@ static atomic_bool all_after;
 static atomic_size_t bytes;
 static atomic_int processors;
 static _Atomic(void (*)(void)) before_cond;
-static _Thread_local bool spared;
+static _Thread_local bool spared, armed_here;
 
 void inject_start(unsigned kinds, int nth, bool onwards)
 {
@@ -25,11 +25,13 @@ void inject_start(unsigned kinds, int nth, bool onwards)
     atomic_store(&failures, 0);
     atomic_store(&bytes, 0);
     atomic_store(&kinds_armed, kinds);
+    armed_here = true;
 }
 
 int inject_stop(void)
 {
     atomic_store(&kinds_armed, 0);
+    armed_here = false;
     return atomic_load(&failures);
 }
 
@@ -186,7 +188,13 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
                           void *arg)
 {
-    return must_fail(INJECT_THREAD, 0) ? EAGAIN : __real_pthread_create(thread, attr, run, arg);
+    if (must_fail(INJECT_THREAD, 0))
+        return EAGAIN;
+    bool armed = armed_here;
+    armed_here = false;
+    int error = __real_pthread_create(thread, attr, run, arg);
+    armed_here = armed;
+    return error;
 }
 
 int __real_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr);
@@ -220,11 +228,13 @@ int __wrap_pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock)
     return must_fail(INJECT_SYNC, 0) ? EAGAIN : __real_pthread_condattr_setclock(attr, clock);
 }
 
+/* A sanitizer that is linked in calls this in new threads and on the way to them. The library
+ * does not: so it fails in the thread that asked for it, outside of pthread_create. */
 int __real_pthread_attr_init(pthread_attr_t *attr);
 int __wrap_pthread_attr_init(pthread_attr_t *attr);
 int __wrap_pthread_attr_init(pthread_attr_t *attr)
 {
-    return must_fail(INJECT_SYNC, 0) ? EAGAIN : __real_pthread_attr_init(attr);
+    return armed_here && must_fail(INJECT_SYNC, 0) ? EAGAIN : __real_pthread_attr_init(attr);
 }
 
 int __real_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size);
