@@ -235,7 +235,6 @@ static int prestart_locked(pool_t *pool)
     return (int)antp_least(pool->prestart, atomic_load(&pool->worker_cap));
 }
 
-
 /* With nobody alive the asleep bit is set: who left last has set it. */
 static pool_err open_locked(pool_t *pool)
 {
