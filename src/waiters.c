@@ -173,8 +173,8 @@ static void pay_wake_locked(pool_t *pool)
     antp_lock(&pool->lock);
 }
 
-/* Before anything is unlocked, so it is the newest that is refused, and nobody sees more
- * than max_blocking wait. */
+/* Before anything is unlocked, so it is the newest that is refused. (A gauge that is read just
+ * then counts it.) */
 static enum antp_room join_or_give_up_locked(pool_t *pool, struct antp_waiter *me, int64_t deadline)
 {
     join_list_locked(pool, me, deadline);
