@@ -23,6 +23,7 @@ static const struct scenario all[] = {
     {"limit", "caller_runs", caller_runs, false},
     {"limit", "discard", discard, false},
     {"limit", "nested", nested, false},
+    {"limit", "nested_exit", nested_exit, false},
     {"crew", "push_1", push_1, true},
     {"crew", "push_2", push_2, false},
     {"crew", "push_3", push_3, false},
@@ -36,6 +37,10 @@ static const struct scenario all[] = {
     {"crew", "tune_storm", tune_storm, false},
     {"crew", "tune_down", tune_down, false},
     {"crew", "nested_tune", nested_tune, false},
+    {"crew", "expiry_meets_submit", expiry_meets_submit, false},
+    {"crew", "shared_stripe", shared_stripe, false},
+    {"crew", "slow_start_hook", slow_start_hook, false},
+    {"crew", "hooks_pair", hooks_pair, false},
     {"end", "destroy_on_the_way_out", destroy_on_the_way_out, true},
     {"end", "destroy_while_blocked", destroy_while_blocked, false},
     {"end", "destroy_after_many", destroy_after_many, false},
@@ -46,6 +51,11 @@ static const struct scenario all[] = {
     {"end", "two_wait", two_wait, false},
     {"end", "two_pools", two_pools, false},
     {"end", "prestart_fails", prestart_fails, false},
+    {"end", "reboot_meets_release", reboot_meets_release, false},
+    {"end", "reboot_meets_release_now", reboot_meets_release_now, false},
+    {"end", "reboot_meets_destroy", reboot_meets_destroy, false},
+    {"end", "wait_for_release_now", wait_for_release_now, false},
+    {"end", "wait_for_caller", wait_for_caller, false},
 };
 
 enum { N = sizeof all / sizeof *all };

@@ -178,3 +178,85 @@ void nested_tune(void)
     must(pool_destroy(pool) == POOL_OK);
     check_jobs(4);
 }
+
+/* A task is submitted just when the last worker expires. */
+void expiry_meets_submit(void)
+{
+    MAKE(1, pool_with_expiry_ms(1));
+    for (int i = 0; i < 6; i++) {
+        jobs[i].answer = by_submit(&jobs[i]);
+        jobs[i].submitted = true;
+        await_ran(i + 1);
+        schedule_sleep(1000000 + (int64_t)schedule_random(1u << schedule_random(18)));
+    }
+    all_run(6);
+}
+
+/* More workers than stripes: the last two of them count in the same. */
+void shared_stripe(void)
+{
+    MAKE(5, pool_with_disable_purge(true), pool_with_queue(5));
+    for (int i = 0; i < 5; i++)
+        jobs[i].waits = true;
+    help(0, 0, 5, by_submit);
+    await_started(5);
+    gate = true;
+    join_helpers();
+    must(pool_wait(pool) == POOL_OK);
+    all_run(5);
+}
+
+/* ---- Thread hooks ----------------------------------------------------------------------------- */
+
+static int greeted;
+
+static bool two_greeted(void *unused)
+{
+    (void)unused;
+    return greeted >= 2;
+}
+
+static void greet_slowly(void *unused)
+{
+    (void)unused;
+    greeted++;
+    schedule_await(two_greeted, NULL);
+}
+
+/* The first hook takes until the second worker has come to its own. */
+void slow_start_hook(void)
+{
+    greeted = 0;
+    MAKE(2, pool_with_disable_purge(true), pool_with_thread_hooks(greet_slowly, NULL, NULL),
+         pool_with_queue((int)schedule_random(2)), pool_with_prestart((int)schedule_random(3)));
+    help(0, 0, 1, by_submit);
+    help(1, 1, 1, by_submit);
+    all_run(2);
+}
+
+static _Thread_local bool is_greeted;
+
+static void greet(void *unused)
+{
+    (void)unused;
+    must(!is_greeted);
+    is_greeted = true;
+}
+
+static void say_goodbye(void *unused)
+{
+    (void)unused;
+    must(is_greeted);
+    is_greeted = false;
+}
+
+void hooks_pair(void)
+{
+    MAKE(2, pool_with_expiry_ms(1), pool_with_thread_hooks(greet, say_goodbye, NULL), pool_with_queue(1));
+    for (int h = 0; h < 2; h++) {
+        helpers[h].pause = schedule_random(2) ? 0 : 2500000;
+        help(h, 3 * h, 3, by_submit);
+    }
+    jobs[2].exits = true;
+    all_run(6);
+}

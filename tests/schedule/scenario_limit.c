@@ -242,3 +242,46 @@ void nested(void)
     for (int i = 3; i < 6; i++)
         must(jobs[i].answer == POOL_OK || jobs[i].answer == POOL_ERR_DEADLOCK);
 }
+
+/* ---- A slot that nobody was told of ----------------------------------------------------------- */
+
+static bool is_full(void *full)
+{
+    return *(bool *)full;
+}
+
+static bool full;
+
+static void submit_late(void *job)
+{
+    schedule_await(is_full, &full);
+    job_task(job);
+}
+
+static pool_err by_parent(struct job *job)
+{
+    return pool_submit(pool, submit_late, job);
+}
+
+/* The other worker is lost and has no successor, but its slot is free: so this is no deadlock. */
+void nested_exit(void)
+{
+    full = false;
+    MAKE(2, pool_with_disable_purge(true), pool_with_queue(4));
+    jobs[0].child = &jobs[6];
+    jobs[1].waits = jobs[1].exits = true;
+    help(0, 0, 1, by_parent);
+    join_helpers();
+    help(0, 1, 1, by_submit);
+    await_started(1);
+    join_helpers();
+    help(0, 2, 4, by_submit);
+    join_helpers();
+    schedule_fail_creates(100);
+    full = true;
+    await_waiting(1);
+    gate = true;
+    await_ran(7);
+    must(pool_destroy(pool) == POOL_OK);
+    check_accepted(7);
+}

@@ -21,6 +21,7 @@ void refuse(void);
 void caller_runs(void);
 void discard(void);
 void nested(void);
+void nested_exit(void);
 
 /* scenario_crew.c */
 void push_1(void);
@@ -36,6 +37,10 @@ void all_exit(void);
 void tune_storm(void);
 void tune_down(void);
 void nested_tune(void);
+void expiry_meets_submit(void);
+void shared_stripe(void);
+void slow_start_hook(void);
+void hooks_pair(void);
 
 /* scenario_end.c */
 void destroy_on_the_way_out(void);
@@ -48,5 +53,10 @@ void wait_quiet(void);
 void two_wait(void);
 void two_pools(void);
 void prestart_fails(void);
+void reboot_meets_release(void);
+void reboot_meets_release_now(void);
+void reboot_meets_destroy(void);
+void wait_for_release_now(void);
+void wait_for_caller(void);
 
 #endif
