@@ -79,6 +79,30 @@ static void test_13_one_worker_alive_runs_what_was_accepted(void **state)
     gate_fini(&gate);
 }
 
+/* What fails for each task is said once, and takes no memory for each. */
+static void test_13_row_of_failures_is_one_line_and_leaves_no_memory_behind(void **state)
+{
+    (void)state;
+    pool_t *pool;
+    gate_t gate = GATE_CLOSED;
+    atomic_int ran = 0, lines = 0;
+    assert_ok(pool_new_with(&pool, 3, pool_with_queue(50), pool_with_logger(count_logger, &lines)));
+    assert_ok(pool_submit(pool, gate_task, &gate));
+    assert_true(gate_await(&gate, 1));
+    no_threads_from_now_on();
+    assert_ok(pool_submit(pool, count_task, &ran));
+    int blocks = inject_live_blocks();
+    for (int i = 1; i < 50; i++)
+        assert_ok(pool_submit(pool, count_task, &ran));
+    assert_int_equal(inject_live_blocks(), blocks);
+    assert_true(inject_stop() >= 50);
+    assert_int_equal(lines, 1);
+    gate_open(&gate);
+    assert_ok(pool_destroy(pool));
+    assert_int_equal(ran, 50);
+    gate_fini(&gate);
+}
+
 /* When the system has threads again, the next submit starts them for what is queued too. */
 static void test_pool_grows_again_after_failed_creates(void **state)
 {
@@ -319,6 +343,7 @@ int main(void)
         checked(test_13_no_worker_alive_is_no_thread),
         checked(test_13_all_workers_expired_is_no_thread),
         checked(test_13_one_worker_alive_runs_what_was_accepted),
+        checked(test_13_row_of_failures_is_one_line_and_leaves_no_memory_behind),
         checked(test_pool_grows_again_after_failed_creates),
         checked(test_idle_workers_are_woken_though_creates_fail),
         checked(test_new_without_a_janitor_is_no_thread),

@@ -143,6 +143,21 @@ static void test_none_of_a_crowd_is_left_after_the_expiry(void **state)
                                  pool_with_prealloc(true)), n);
 }
 
+/* All at about the same time: while three workers of another pool leave one after the other. */
+static void test_crowd_does_not_leave_one_by_one(void **state)
+{
+    (void)state;
+    gate_t gate = GATE_CLOSED;
+    pool_t *pool = make_pool_with(16, pool_with_expiry_ms(200));
+    occupy(pool, &gate, 16);
+    gate_open(&gate);
+    assert_ok(pool_wait(pool));
+    outlast(200, 3);
+    assert_int_equal(pool_workers(pool), 0);
+    assert_ok(pool_destroy(pool));
+    gate_fini(&gate);
+}
+
 static void test_pool_works_after_all_have_left(void **state)
 {
     (void)state;
@@ -338,6 +353,24 @@ static void test_idle_workers_of_many_pools_leave(void **state)
         assert_ok(pool_destroy(pools[i]));
 }
 
+/* The janitor sees to the one that is due first, whatever came in between. */
+static void test_pools_of_long_expiries_hold_up_no_other(void **state)
+{
+    (void)state;
+    const int64_t expiry_ms[] = {30, 3600000, 60, 7200000};
+    pool_t *pools[4];
+    for (int i = 0; i < 4; i++) {
+        pools[i] = make_pool_with(1, pool_with_expiry_ms(expiry_ms[i]), pool_with_prestart(1));
+        assert_true(eventually_equals(pool_idle, pools[i], 1));
+    }
+    assert_true(eventually_equals(pool_workers, pools[0], 0));
+    assert_true(eventually_equals(pool_workers, pools[2], 0));
+    assert_int_equal(pool_workers(pools[1]), 1);
+    assert_int_equal(pool_workers(pools[3]), 1);
+    for (int i = 0; i < 4; i++)
+        assert_ok(pool_destroy(pools[i]));
+}
+
 /* ---- The memory of those that have left ---- */
 
 static long address_space_kib(void)
@@ -387,6 +420,7 @@ int main(void)
         checked(test_default_expiry_is_a_second),
         checked(test_expiry_of_a_millisecond),
         checked(test_none_of_a_crowd_is_left_after_the_expiry),
+        checked(test_crowd_does_not_leave_one_by_one),
         checked(test_pool_works_after_all_have_left),
         checked(test_work_starts_the_expiry_anew),
         checked(test_oldest_idle_workers_leave_first),
@@ -399,6 +433,7 @@ int main(void)
         checked(test_min_idle_starts_no_workers),
         checked(test_min_idle_counts_idle_workers_only),
         checked(test_idle_workers_of_many_pools_leave),
+        checked(test_pools_of_long_expiries_hold_up_no_other),
         checked(test_stacks_of_those_that_left_are_given_back),
     };
     return cmocka_run_group_tests_name("expiry", tests, NULL, NULL);

@@ -44,7 +44,8 @@ static void test_huge_times_do_not_overflow(void **state)
 static void test_huge_expiry_is_never(void **state)
 {
     (void)state;
-    const int64_t huge[] = {POOL_FOREVER, POOL_FOREVER - 1, POOL_FOREVER / 1000000};
+    const int64_t wraps = 18446744073710; /* 2^64 ns and 0.4 ms */
+    const int64_t huge[] = {POOL_FOREVER, POOL_FOREVER - 1, POOL_FOREVER / 1000000, wraps};
     for (size_t i = 0; i < sizeof huge / sizeof huge[0]; i++) {
         pool_t *pool, *quick;
         atomic_int ran = 0;

@@ -201,6 +201,31 @@ static void submit_a_panic_inline(void *arg)
 }
 
 /* The inner task panics inside the outer one, on a worker; only the inner one gives up. */
+static void test_panic_of_a_caller_runs_task_restores_mask_and_cancel_state(void **state)
+{
+    (void)state;
+    pool_t *pool;
+    gate_t gate = GATE_CLOSED;
+    sigset_t term, before, after;
+    int cancel_state;
+    assert_ok(pool_new_with(&pool, 1, pool_with_policy(POOL_CALLER_RUNS),
+                            pool_with_logger(count_logger, NULL)));
+    assert_ok(pool_submit(pool, gate_task, &gate));
+    assert_true(gate_await(&gate, 1));
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &term, &before);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    assert_ok(pool_submit(pool, spoil_thread_and_panic, NULL));
+    pthread_setcancelstate(cancel_state, &cancel_state);
+    pthread_sigmask(SIG_SETMASK, &before, &after);
+    assert_true(sigismember(&after, SIGTERM));
+    assert_int_equal(cancel_state, PTHREAD_CANCEL_DISABLE);
+    gate_open(&gate);
+    assert_ok(pool_destroy(pool));
+    gate_fini(&gate);
+}
+
 static void test_panic_inside_an_inline_task_spares_the_outer_one(void **state)
 {
     (void)state;
@@ -251,6 +276,7 @@ int main(void)
         checked(test_long_panic_message_is_cut),
         checked(test_panic_restores_mask_and_cancel_state),
         checked(test_panic_of_a_caller_runs_task_returns_to_the_submitter),
+        checked(test_panic_of_a_caller_runs_task_restores_mask_and_cancel_state),
         checked(test_panic_inside_an_inline_task_spares_the_outer_one),
         checked(test_panic_handler_may_submit_but_not_wait),
     };

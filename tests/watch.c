@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static atomic_bool watching;
-static atomic_int wall_clock, sleeps, most_waiters, every, waits, spurious;
+static atomic_int wall_clock, sleeps, most_waiters, every, waits, spurious, conditions;
 static _Thread_local bool away;
 
 /* How many wait on each condition variable, by a hash of its address: collisions could only
@@ -51,6 +51,11 @@ int watch_sleeps(void)
 int watch_most_waiters(void)
 {
     return atomic_load(&most_waiters);
+}
+
+int watch_conditions(void)
+{
+    return atomic_load(&conditions);
 }
 
 void watch_wake_spuriously(int nth)
@@ -203,7 +208,18 @@ int __wrap_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *att
     if (attr != NULL)
         pthread_condattr_getclock(attr, &clock);
     atomic_store(&monotonic[waiters_of(cond) - waiters_on], clock == CLOCK_MONOTONIC);
-    return __real_pthread_cond_init(cond, attr);
+    int err = __real_pthread_cond_init(cond, attr);
+    if (err == 0)
+        atomic_fetch_add(&conditions, 1);
+    return err;
+}
+
+int __real_pthread_cond_destroy(pthread_cond_t *cond);
+int __wrap_pthread_cond_destroy(pthread_cond_t *cond);
+int __wrap_pthread_cond_destroy(pthread_cond_t *cond)
+{
+    atomic_fetch_sub(&conditions, 1);
+    return __real_pthread_cond_destroy(cond);
 }
 
 int __real_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);

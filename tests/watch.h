@@ -21,6 +21,9 @@ int watch_sleeps(void);
 /* The most threads that waited on one condition variable at once. */
 int watch_most_waiters(void);
 
+/* Condition variables that were initialised and not destroyed, since the program began. */
+int watch_conditions(void);
+
 /* Every nth wait on a condition variable returns at once, unsignalled; 0: none does. */
 void watch_wake_spuriously(int nth);
 int watch_spurious_wakes(void); /* how many did */

@@ -132,6 +132,19 @@ void all_exit(void)
     check_jobs(6);
 }
 
+/* The other worker is busy for long, so only a new one can run the last task. */
+void exit_beside_a_busy_one(void)
+{
+    MAKE(2, pool_with_disable_purge(true), pool_with_queue(1));
+    jobs[0].waits = jobs[1].exits = true;
+    help(0, 0, 1, by_submit);
+    help(1, 1, 1, by_submit);
+    help(2, 2, 1, by_submit);
+    await_ran(2);
+    gate = true;
+    all_run(3);
+}
+
 static void *tune_about(void *unused)
 {
     for (int i = 0; i < 4; i++) {
@@ -179,17 +192,52 @@ void nested_tune(void)
     check_jobs(4);
 }
 
-/* A task is submitted just when the last worker expires. */
+/* A task is submitted just when the last worker expires, and there may be no thread for another. */
 void expiry_meets_submit(void)
 {
     MAKE(1, pool_with_expiry_ms(1));
-    for (int i = 0; i < 6; i++) {
+    schedule_fail_creates(50);
+    for (int i = 0; i < 8; i++) {
         jobs[i].answer = by_submit(&jobs[i]);
         jobs[i].submitted = true;
-        await_ran(i + 1);
+        must(jobs[i].answer == POOL_OK || jobs[i].answer == POOL_ERR_NO_THREAD);
+        await_accepted_ran();
         schedule_sleep(1000000 + (int64_t)schedule_random(1u << schedule_random(18)));
     }
-    all_run(6);
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(8);
+}
+
+/* A worker leaves when it has been idle for the expiry, not before. */
+static _Thread_local int64_t idle_since;
+
+static void note_idle(void *job)
+{
+    job_task(job);
+    idle_since = schedule_now;
+}
+
+static pool_err by_noting(struct job *job)
+{
+    return pool_submit(pool, note_idle, job);
+}
+
+static void check_idle(void *unused)
+{
+    (void)unused;
+    must(schedule_now >= idle_since + 1000000000);
+}
+
+void expiry_not_before(void)
+{
+    MAKE(3, pool_with_expiry_ms(1000), pool_with_thread_hooks(NULL, check_idle, NULL));
+    for (int i = 0; i < 3; i++)
+        jobs[i].takes = 900000000;
+    help(0, 0, 3, by_noting);
+    join_helpers();
+    await_ran(3);
+    await_workers(0);
+    all_run(3);
 }
 
 /* More workers than stripes: the last two of them count in the same. */

@@ -18,8 +18,9 @@ static bool first_ran(void *unused)
 
 void destroy_on_the_way_out(void)
 {
-    MAKE(1, pool_with_disable_purge(true), pool_with_queue((int)schedule_random(2)),
-         pool_with_prestart((int)schedule_random(2)));
+    int cap = 1 + (int)schedule_random(2);
+    MAKE(cap, pool_with_disable_purge(true), pool_with_queue((int)schedule_random(2)),
+         pool_with_prestart((int)schedule_random((unsigned)cap + 1)));
     help(0, 0, 1, by_submit);
     schedule_await(first_ran, NULL);
     destroy(NULL);
@@ -138,6 +139,17 @@ void reboot(void)
     check_jobs(6);
 }
 
+/* What is accepted at the last moment runs, or is not accepted. */
+void release_meets_submit(void)
+{
+    MAKE(1, pool_with_disable_purge(true), pool_with_queue(1), pool_with_prestart((int)schedule_random(2)));
+    help(0, 0, 2, by_submit);
+    must(pool_release(pool) == POOL_OK);
+    join_helpers();
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(2);
+}
+
 /* What was submitted before pool_wait began has run when it returns. */
 void wait_quiet(void)
 {
@@ -154,6 +166,26 @@ void wait_quiet(void)
     must(running == 0 && jobs[2].ran == 1 && jobs[3].ran == 1);
     must(pool_destroy(pool) == POOL_OK);
     check_accepted(4);
+}
+
+/* What the task has written can be read then, by the memory orders alone. */
+static int written;
+
+static void write_it(void *unused)
+{
+    (void)unused;
+    race_access(&written, sizeof written, RACE_WRITE, __builtin_return_address(0));
+}
+
+void wait_reads(void)
+{
+    MAKE(1, pool_with_disable_purge(true), pool_with_queue(1));
+    for (int i = 0; i < 3; i++) {
+        must(pool_submit(pool, write_it, NULL) == POOL_OK);
+        must(pool_wait(pool) == POOL_OK);
+        race_access(&written, sizeof written, RACE_WRITE, __builtin_return_address(0));
+    }
+    must(pool_destroy(pool) == POOL_OK);
 }
 
 static void *wait_for_it(void *unused)
@@ -211,6 +243,25 @@ void prestart_fails(void)
     must(err == POOL_OK || err == POOL_ERR_NO_THREAD);
     if (err == POOL_OK)
         must(pool_destroy(none) == POOL_OK);
+}
+
+/* A reboot that fails half-way leaves no worker behind, else the next one is busy for ever. */
+static void reboot_until_open(void);
+
+void reboot_fails(void)
+{
+    MAKE(2, pool_with_expiry_ms(1), pool_with_prestart(2));
+    must(pool_release_timeout(pool, POOL_FOREVER) == POOL_OK);
+    schedule_fail_creates(50);
+    pool_err err = pool_reboot(pool);
+    must(err == POOL_OK || err == POOL_ERR_NO_THREAD);
+    must(pool_is_closed(pool) == (err != POOL_OK));
+    schedule_fail_creates(0);
+    reboot_until_open();
+    help(0, 0, 1, by_submit);
+    join_helpers();
+    must(pool_destroy(pool) == POOL_OK);
+    check_accepted(1);
 }
 
 /* ---- What a reboot may meet ------------------------------------------------------------------- */

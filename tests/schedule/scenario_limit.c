@@ -37,6 +37,35 @@ void few_cells(void)
     all_is_well(9);
 }
 
+/* As many run at once as the cap says, however few the cells: none has to end for another to
+ * be let in. */
+void few_cells_at_once(void)
+{
+    MAKE(8, pool_with_disable_purge(true), pool_with_prestart((int)schedule_random(2)));
+    for (int i = 0; i < 6; i++)
+        jobs[i].waits = true;
+    for (int h = 0; h < 3; h++)
+        help(h, 2 * h, 2, by_submit);
+    await_started(6);
+    gate = true;
+    all_is_well(6);
+}
+
+/* A blocked submitter gets the slot that the first job leaves, at the latest when it has waited
+ * long, though the queue is far from empty and the second job takes for ever. */
+void slot_behind_a_queue(void)
+{
+    MAKE(1, pool_with_disable_purge(true), pool_with_queue(7));
+    jobs[0].takes = 5000000;
+    jobs[1].waits = true;
+    help(0, 0, 8, by_submit);
+    join_helpers();
+    help(1, 8, 1, by_submit);
+    join_helpers();
+    gate = true;
+    all_is_well(9);
+}
+
 static void block_two(void)
 {
     jobs[0].waits = true;
