@@ -1,5 +1,7 @@
 /* The process-wide pool. Every test leaves it released, so that no thread stays. */
-#include "support.h"
+#include "faults.h"
+
+#include <sched.h>
 
 enum { RACERS = 8 };
 
@@ -31,6 +33,36 @@ static void test_all_who_ask_first_get_the_same_pool(void **state)
         assert_ptr_equal(racers[i].pool, racers[0].pool);
     assert_ptr_equal(pool_default(), racers[0].pool);
     assert_ok(pool_release_timeout(pool_default(), POOL_FOREVER));
+}
+
+/* They meet without a lock, so that they ask at the same instant. */
+static atomic_int met;
+
+static void *meet_and_get_the_default(void *arg)
+{
+    atomic_fetch_add(&met, 1);
+    while (atomic_load(&met) < 2)
+        sched_yield();
+    *(pool_t **)arg = pool_default();
+    return NULL;
+}
+
+static int two_get_the_same(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 2; i++)
+        racers[i].thread = thread_start(meet_and_get_the_default, &racers[i].pool);
+    for (int i = 0; i < 2; i++)
+        pthread_join(racers[i].thread, NULL);
+    return racers[0].pool == NULL || racers[0].pool != racers[1].pool;
+}
+
+/* It is made once in a process, so each round has a child of its own. */
+static void test_two_who_ask_first_get_the_same_pool(void **state)
+{
+    (void)state;
+    for (int round = 0; round < ROUNDS(60); round++)
+        assert_int_equal(exit_code_of(fork_into(two_get_the_same, NULL)), 0);
 }
 
 static pool_t *opened_default(void)
@@ -115,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         checked(test_all_who_ask_first_get_the_same_pool),
+        checked(test_two_who_ask_first_get_the_same_pool),
         checked(test_default_pool_is_unlimited_with_default_options),
         checked(test_default_pool_runs_tasks),
         checked(test_default_pool_is_released_and_rebooted),

@@ -38,6 +38,8 @@ static const struct scenario all[] = {
     {"crew", "all_exit", all_exit, false},
     {"crew", "tune_storm", tune_storm, false},
     {"crew", "tune_down", tune_down, false},
+    {"crew", "nap_ends", nap_ends, false},
+    {"crew", "nap_expires", nap_expires, false},
     {"crew", "exit_beside_a_busy_one", exit_beside_a_busy_one, false},
     {"crew", "expiry_not_before", expiry_not_before, false},
     {"crew", "nested_tune", nested_tune, false},

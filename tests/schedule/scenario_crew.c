@@ -145,6 +145,32 @@ void exit_beside_a_busy_one(void)
     all_run(3);
 }
 
+/* Quick tasks in a row, so that a worker may nap; then two that take long. */
+void nap_ends(void)
+{
+    MAKE(2, pool_with_disable_purge(true), pool_with_queue(4), pool_with_prestart(2));
+    jobs[8].waits = jobs[9].waits = true;
+    help(0, 0, 10, by_submit);
+    await_started(2);
+    gate = true;
+    all_run(10);
+}
+
+/* The napper expires as well, though the other worker does not park any more. */
+void nap_expires(void)
+{
+    MAKE(2, pool_with_expiry_ms(1), pool_with_queue(4), pool_with_prestart(2));
+    jobs[9].waits = jobs[10].waits = true;
+    help(0, 0, 10, by_submit);
+    await_started(1);
+    await_workers(1);
+    help(1, 10, 1, by_submit);
+    await_started(2);
+    must(pool_workers(pool) == 2);
+    gate = true;
+    all_run(11);
+}
+
 static void *tune_about(void *unused)
 {
     for (int i = 0; i < 4; i++) {

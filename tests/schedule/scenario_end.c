@@ -139,11 +139,12 @@ void reboot(void)
     check_jobs(6);
 }
 
-/* What is accepted at the last moment runs, or is not accepted. */
+/* What is accepted at the last moment runs, also where no further worker can be started. */
 void release_meets_submit(void)
 {
     MAKE(1, pool_with_disable_purge(true), pool_with_queue(1), pool_with_prestart((int)schedule_random(2)));
     help(0, 0, 2, by_submit);
+    schedule_fail_creates(70);
     must(pool_release(pool) == POOL_OK);
     join_helpers();
     must(pool_destroy(pool) == POOL_OK);

@@ -38,6 +38,8 @@ void creates_fail(void);
 void all_exit(void);
 void tune_storm(void);
 void tune_down(void);
+void nap_ends(void);
+void nap_expires(void);
 void exit_beside_a_busy_one(void);
 void expiry_not_before(void);
 void nested_tune(void);
