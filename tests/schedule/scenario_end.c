@@ -102,43 +102,6 @@ void release_timeout(void)
     check_jobs(4);
 }
 
-static void *release_and_reboot(void *unused)
-{
-    for (int i = 0; i < 2; i++) {
-        must(pool_release(pool) == POOL_OK);
-        pool_err err = pool_reboot(pool);
-        must(err == POOL_OK || err == POOL_ERR_BUSY);
-    }
-    return unused;
-}
-
-static void *release_in_time(void *unused)
-{
-    pool_err err = pool_release_timeout(pool, 3);
-    must(err == POOL_OK || err == POOL_ERR_TIMEOUT);
-    return unused;
-}
-
-void reboot(void)
-{
-    MAKE(2, pool_with_expiry_ms(1), pool_with_queue(1), pool_with_prestart((int)schedule_random(2)));
-    help(0, 0, 4, by_submit);
-    pthread_t one = start(release_and_reboot, NULL), two = start(release_and_reboot, NULL);
-    pthread_t three = start(release_in_time, NULL);
-    join_helpers();
-    finish(one);
-    finish(two);
-    finish(three);
-    must(pool_release_timeout(pool, POOL_FOREVER) == POOL_OK);
-    must(pool_reboot(pool) == POOL_OK);
-    help(1, 4, 2, by_submit);
-    join_helpers();
-    must(jobs[4].answer == POOL_OK && jobs[5].answer == POOL_OK);
-    await_accepted_ran();
-    must(pool_destroy(pool) == POOL_OK);
-    check_jobs(6);
-}
-
 /* What is accepted at the last moment runs, also where no further worker can be started. */
 void release_meets_submit(void)
 {
@@ -209,6 +172,33 @@ void two_wait(void)
     check_accepted(3);
 }
 
+/* The last task may be one that is handed back. */
+void wait_for_release_now(void)
+{
+    MAKE(1, pool_with_disable_purge(true), pool_with_queue(2));
+    help(0, 0, 3, by_submit);
+    pthread_t waiter = start(wait_for_it, NULL);
+    must(pool_release_now(pool, job_back, NULL) == POOL_OK);
+    finish(waiter);
+    join_helpers();
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(3);
+}
+
+/* Or one that runs in its caller. */
+void wait_for_caller(void)
+{
+    MAKE(1, pool_with_disable_purge(true), pool_with_policy(POOL_CALLER_RUNS));
+    jobs[1].takes = jobs[3].takes = 20000;
+    help(0, 0, 2, by_submit);
+    help(1, 2, 2, by_submit);
+    pthread_t waiter = start(wait_for_it, NULL);
+    finish(waiter);
+    join_helpers();
+    must(pool_destroy(pool) == POOL_OK);
+    check_accepted(4);
+}
+
 /* Two pools that expire, made and destroyed side by side: one janitor at most, and none left. */
 static void *life_of_a_pool(void *arg)
 {
@@ -244,163 +234,4 @@ void prestart_fails(void)
     must(err == POOL_OK || err == POOL_ERR_NO_THREAD);
     if (err == POOL_OK)
         must(pool_destroy(none) == POOL_OK);
-}
-
-/* A reboot that fails half-way leaves no worker behind, else the next one is busy for ever. */
-static void reboot_until_open(void);
-
-void reboot_fails(void)
-{
-    MAKE(2, pool_with_expiry_ms(1), pool_with_prestart(2));
-    must(pool_release_timeout(pool, POOL_FOREVER) == POOL_OK);
-    schedule_fail_creates(50);
-    pool_err err = pool_reboot(pool);
-    must(err == POOL_OK || err == POOL_ERR_NO_THREAD);
-    must(pool_is_closed(pool) == (err != POOL_OK));
-    schedule_fail_creates(0);
-    reboot_until_open();
-    help(0, 0, 1, by_submit);
-    join_helpers();
-    must(pool_destroy(pool) == POOL_OK);
-    check_accepted(1);
-}
-
-/* ---- What a reboot may meet ------------------------------------------------------------------- */
-
-static bool is_closed(void *unused)
-{
-    struct thread *me = self;
-    self = NULL; /* looked at by the scheduler */
-    bool closed = pool_is_closed(pool);
-    self = me;
-    return unused == NULL && closed;
-}
-
-static void reboot_until_open(void)
-{
-    pool_err err;
-    while ((err = pool_reboot(pool)) == POOL_ERR_BUSY)
-        schedule_sleep(1000);
-    must(err == POOL_OK);
-}
-
-static void *release_for_good(void *unused)
-{
-    must(pool_release_timeout(pool, POOL_FOREVER) == POOL_OK);
-    return unused;
-}
-
-/* The end of the first opening is waited for, not that of the second, which does not come. */
-void reboot_meets_release(void)
-{
-    MAKE(1, pool_with_disable_purge(true), pool_with_prestart(1));
-    pthread_t waiter = start(release_for_good, NULL);
-    schedule_await(is_closed, NULL);
-    reboot_until_open();
-    finish(waiter);
-    must(!pool_is_closed(pool));
-    must(pool_destroy(pool) == POOL_OK);
-}
-
-static void *release_at_once(void *unused)
-{
-    must(pool_release_now(pool, job_back, NULL) == POOL_OK);
-    return unused;
-}
-
-/* What is accepted after the reboot runs: it is not handed back by the release before it. */
-void reboot_meets_release_now(void)
-{
-    MAKE(1, pool_with_disable_purge(true), pool_with_queue(2), pool_with_prestart((int)schedule_random(2)));
-    help(0, 0, 2, by_submit);
-    pthread_t releaser = start(release_at_once, NULL);
-    schedule_await(is_closed, NULL);
-    reboot_until_open();
-    help(1, 2, 1, by_submit);
-    finish(releaser);
-    join_helpers();
-    await_accepted_ran();
-    must(pool_destroy(pool) == POOL_OK);
-    check_jobs(3);
-    must(jobs[2].answer == POOL_OK && jobs[2].ran == 1);
-}
-
-static bool drained, in_caller;
-
-static bool is_drained(void *unused)
-{
-    (void)unused;
-    return drained;
-}
-
-static bool runs_in_caller(void *unused)
-{
-    (void)unused;
-    return in_caller;
-}
-
-/* In the caller of a submit, which keeps the pool in memory until this is over. */
-static void reboot_in_caller(void *job)
-{
-    in_caller = true;
-    schedule_await(is_drained, NULL);
-    for (int i = 0; i < 3; i++) {
-        pool_err err = pool_reboot(pool);
-        must(err == POOL_OK || err == POOL_ERR_BUSY);
-    }
-    ((struct job *)job)->ran++;
-}
-
-static pool_err by_rebooting(struct job *job)
-{
-    return pool_submit(pool, reboot_in_caller, job);
-}
-
-/* A pool that is being destroyed is not opened any more, and not freed under the reboot. */
-void reboot_meets_destroy(void)
-{
-    drained = in_caller = false;
-    MAKE(1, pool_with_disable_purge(true), pool_with_policy(POOL_CALLER_RUNS),
-         pool_with_prestart((int)schedule_random(2)));
-    jobs[0].waits = true;
-    help(0, 0, 1, by_submit);
-    await_started(1);
-    help(1, 1, 1, by_rebooting);
-    schedule_await(runs_in_caller, NULL);
-    must(pool_release(pool) == POOL_OK);
-    gate = true;
-    await_workers(0);
-    drained = true;
-    must(pool_destroy(pool) == POOL_OK);
-    join_helpers();
-    check_accepted(2);
-}
-
-/* ---- Who tells those in pool_wait --------------------------------------------------------------- */
-
-/* The last task may be one that is handed back. */
-void wait_for_release_now(void)
-{
-    MAKE(1, pool_with_disable_purge(true), pool_with_queue(2));
-    help(0, 0, 3, by_submit);
-    pthread_t waiter = start(wait_for_it, NULL);
-    must(pool_release_now(pool, job_back, NULL) == POOL_OK);
-    finish(waiter);
-    join_helpers();
-    must(pool_destroy(pool) == POOL_OK);
-    check_jobs(3);
-}
-
-/* Or one that runs in its caller. */
-void wait_for_caller(void)
-{
-    MAKE(1, pool_with_disable_purge(true), pool_with_policy(POOL_CALLER_RUNS));
-    jobs[1].takes = jobs[3].takes = 20000;
-    help(0, 0, 2, by_submit);
-    help(1, 2, 2, by_submit);
-    pthread_t waiter = start(wait_for_it, NULL);
-    finish(waiter);
-    join_helpers();
-    must(pool_destroy(pool) == POOL_OK);
-    check_accepted(4);
 }

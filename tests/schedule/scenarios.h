@@ -54,18 +54,20 @@ void destroy_while_blocked(void);
 void destroy_after_many(void);
 void release_now(void);
 void release_timeout(void);
-void reboot(void);
 void release_meets_submit(void);
-void reboot_fails(void);
 void wait_reads(void);
 void wait_quiet(void);
 void two_wait(void);
 void two_pools(void);
 void prestart_fails(void);
+void wait_for_release_now(void);
+void wait_for_caller(void);
+
+/* scenario_reboot.c */
+void reboot(void);
+void reboot_fails(void);
 void reboot_meets_release(void);
 void reboot_meets_release_now(void);
 void reboot_meets_destroy(void);
-void wait_for_release_now(void);
-void wait_for_caller(void);
 
 #endif
