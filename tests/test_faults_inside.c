@@ -84,6 +84,43 @@ static void test_waiting_inside_a_caller_runs_task_is_deadlock(void **state)
     gate_fini(&gate);
 }
 
+typedef struct two_pools {
+    pool_t *outer, *inner;
+    pool_err submit, wait;
+} two_pools_t;
+
+static void wait_for_the_outer(void *arg)
+{
+    two_pools_t *p = arg;
+    p->wait = pool_wait_timeout(p->outer, 100);
+}
+
+static void run_in_the_inner(void *arg)
+{
+    two_pools_t *p = arg;
+    p->submit = pool_submit(p->inner, wait_for_the_outer, p);
+}
+
+/* The task that would wait for itself need not be the innermost one of its thread. */
+static void test_waiting_below_a_task_of_another_pool_is_deadlock(void **state)
+{
+    (void)state;
+    two_pools_t p = {.wait = POOL_OK};
+    gate_t gate = GATE_CLOSED;
+    assert_ok(pool_new(&p.outer, 1));
+    assert_ok(pool_new_with(&p.inner, 1, pool_with_policy(POOL_CALLER_RUNS)));
+    assert_ok(pool_submit(p.inner, gate_task, &gate));
+    assert_true(gate_await(&gate, 1));
+    assert_ok(pool_submit(p.outer, run_in_the_inner, &p));
+    assert_ok(pool_wait(p.outer));
+    assert_ok(p.submit);
+    assert_int_equal(p.wait, POOL_ERR_DEADLOCK);
+    gate_open(&gate);
+    assert_ok(pool_destroy(p.outer));
+    assert_ok(pool_destroy(p.inner));
+    gate_fini(&gate);
+}
+
 /* Another pool's task may wait for this one. */
 static void test_waiting_inside_a_task_of_another_pool_works(void **state)
 {
@@ -335,6 +372,7 @@ int main(void)
         checked(test_waiting_inside_a_task_is_deadlock),
         checked(test_waiting_inside_a_task_of_a_released_pool_is_deadlock),
         checked(test_waiting_inside_a_caller_runs_task_is_deadlock),
+        checked(test_waiting_below_a_task_of_another_pool_is_deadlock),
         checked(test_waiting_inside_a_task_of_another_pool_works),
         checked(test_destroy_inside_callbacks_is_deadlock),
         checked(test_destroy_inside_thread_hooks_and_logger_is_deadlock),

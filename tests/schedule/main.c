@@ -38,6 +38,8 @@ static const struct scenario all[] = {
     {"crew", "all_exit", all_exit, false},
     {"crew", "tune_storm", tune_storm, false},
     {"crew", "tune_down", tune_down, false},
+    {"crew", "tune_down_with_a_queue", tune_down_with_a_queue, false},
+    {"crew", "tune_down_beside_a_busy_one", tune_down_beside_a_busy_one, false},
     {"crew", "nap_ends", nap_ends, false},
     {"crew", "nap_expires", nap_expires, false},
     {"crew", "exit_beside_a_busy_one", exit_beside_a_busy_one, false},
@@ -57,10 +59,12 @@ static const struct scenario all[] = {
     {"end", "reboot_fails", reboot_fails, false},
     {"end", "wait_reads", wait_reads, false},
     {"end", "wait_quiet", wait_quiet, false},
+    {"end", "wait_not_yet", wait_not_yet, false},
     {"end", "two_wait", two_wait, false},
     {"end", "two_pools", two_pools, false},
     {"end", "prestart_fails", prestart_fails, false},
     {"end", "reboot_meets_release", reboot_meets_release, false},
+    {"end", "reboot_at_once", reboot_at_once, false},
     {"end", "reboot_meets_release_now", reboot_meets_release_now, false},
     {"end", "reboot_meets_destroy", reboot_meets_destroy, false},
     {"end", "wait_for_release_now", wait_for_release_now, false},
@@ -109,7 +113,7 @@ static void one(const struct scenario *scenario, struct plan plan)
 static void say(const struct scenario *scenario, unsigned long long n, unsigned long long sum,
                 const char *how)
 {
-    printf("%-24s %8llu schedules, %llu steps each%s\n", scenario->name, n, n ? sum / n : 0, how);
+    printf("%-28s %8llu schedules, %llu steps each%s\n", scenario->name, n, n ? sum / n : 0, how);
     fflush(stdout);
 }
 

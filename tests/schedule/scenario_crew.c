@@ -12,7 +12,9 @@ static void all_run(int n)
 
 static void push(int submitters)
 {
-    MAKE(3, pool_with_disable_purge(true), pool_with_queue(8), pool_with_prestart((int)schedule_random(3)));
+    unsigned cap = 1 + schedule_random(3);
+    MAKE((int)cap, pool_with_disable_purge(true), pool_with_queue(8),
+         pool_with_prestart((int)schedule_random(cap + 1)));
     for (int h = 0; h < submitters; h++) {
         helpers[h].pause = schedule_random(2) ? 0 : 50000;
         help(h, 3 * h, 3, by_submit);
@@ -201,6 +203,44 @@ void tune_down(void)
     await_ran(3);
     await_workers(1);
     all_run(3);
+}
+
+/* At once, though the other worker is busy for long. */
+void tune_down_beside_a_busy_one(void)
+{
+    MAKE(2, pool_with_disable_purge(true), pool_with_prestart(2));
+    jobs[0].waits = true;
+    help(0, 0, 2, by_submit);
+    await_started(1);
+    must(pool_tune(pool, 1) == POOL_OK);
+    await_workers(1);
+    gate = true;
+    all_run(2);
+}
+
+static void run_alone(void *job)
+{
+    must(running == 0);
+    job_task(job);
+}
+
+static pool_err by_alone(struct job *job)
+{
+    return pool_submit(pool, run_alone, job);
+}
+
+/* Of two busy workers one leaves after its task, though tasks are queued: the rest run one by one. */
+void tune_down_with_a_queue(void)
+{
+    MAKE(2, pool_with_disable_purge(true), pool_with_queue(4));
+    jobs[0].waits = jobs[1].waits = true;
+    help(0, 0, 2, by_submit);
+    await_started(2);
+    help(1, 2, 4, by_alone);
+    join_helpers();
+    must(pool_tune(pool, 1) == POOL_OK);
+    gate = true;
+    all_run(6);
 }
 
 /* The last submitter is stuck behind tasks that submit, until the cap goes down and up. */

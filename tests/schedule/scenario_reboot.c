@@ -78,14 +78,26 @@ static void *release_for_good(void *unused)
     return unused;
 }
 
-/* The end of the first opening is waited for, not that of the second, which does not come. */
+static int goodbyes;
+
+static void say_goodbye(void *unused)
+{
+    (void)unused;
+    schedule_here();
+    goodbyes++;
+}
+
+/* The end of the first opening is waited for, but not that of the second, which does not come. */
 void reboot_meets_release(void)
 {
-    MAKE(1, pool_with_disable_purge(true), pool_with_prestart(1));
+    goodbyes = 0;
+    MAKE(1, pool_with_disable_purge(true), pool_with_prestart(1),
+         pool_with_thread_hooks(NULL, say_goodbye, NULL));
     pthread_t waiter = start(release_for_good, NULL);
     schedule_await(is_closed, NULL);
     reboot_until_open();
     finish(waiter);
+    must(goodbyes == 1);
     must(!pool_is_closed(pool));
     must(pool_destroy(pool) == POOL_OK);
 }
@@ -111,6 +123,20 @@ void reboot_meets_release_now(void)
     must(pool_destroy(pool) == POOL_OK);
     check_jobs(3);
     must(jobs[2].answer == POOL_OK && jobs[2].ran == 1);
+}
+
+/* Nothing is left of the opening before, though the submitters are still on their way out. */
+void reboot_at_once(void)
+{
+    MAKE(2, pool_with_disable_purge(true), pool_with_queue(3));
+    help(0, 0, 2, by_submit);
+    help(1, 2, 2, by_submit);
+    must(pool_release_now(pool, job_back, NULL) == POOL_OK);
+    must(pool_release_timeout(pool, POOL_FOREVER) == POOL_OK);
+    must(pool_reboot(pool) == POOL_OK);
+    join_helpers();
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(4);
 }
 
 static bool drained, in_caller;
