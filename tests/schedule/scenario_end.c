@@ -155,18 +155,19 @@ void wait_reads(void)
 /* One task runs all the time, whatever comes and goes beside it. */
 void wait_not_yet(void)
 {
-    MAKE(2, pool_with_disable_purge(true), pool_with_queue(4), pool_with_prestart(2));
+    MAKE(3, pool_with_disable_purge(true), pool_with_queue(4), pool_with_prestart(3));
     jobs[0].waits = true;
     help(0, 0, 1, by_submit);
     await_started(1);
     help(1, 1, 5, by_submit);
+    help(2, 6, 5, by_submit);
     for (int i = 0; i < 8; i++)
-        must(pool_wait_timeout(pool, 0) == POOL_ERR_TIMEOUT);
+        must(pool_wait_timeout(pool, i % 2) == POOL_ERR_TIMEOUT);
     gate = true;
     join_helpers();
     must(pool_wait(pool) == POOL_OK);
     must(pool_destroy(pool) == POOL_OK);
-    check_accepted(6);
+    check_accepted(11);
 }
 
 static void *wait_for_it(void *unused)

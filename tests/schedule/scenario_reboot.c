@@ -125,16 +125,26 @@ void reboot_meets_release_now(void)
     must(jobs[2].answer == POOL_OK && jobs[2].ran == 1);
 }
 
-/* Nothing is left of the opening before, though the submitters are still on their way out. */
+static void must_not_log(void *unused, const char *line)
+{
+    (void)unused;
+    schedule_fail("it logs: %s", line);
+}
+
+/* No worker comes after the release, though submitters are still on their way out: none could
+ * be had, and nobody complains of it. */
 void reboot_at_once(void)
 {
-    MAKE(2, pool_with_disable_purge(true), pool_with_queue(3));
+    MAKE(2, pool_with_disable_purge(true), pool_with_queue(3), pool_with_logger(must_not_log, NULL));
     help(0, 0, 2, by_submit);
     help(1, 2, 2, by_submit);
     must(pool_release_now(pool, job_back, NULL) == POOL_OK);
     must(pool_release_timeout(pool, POOL_FOREVER) == POOL_OK);
-    must(pool_reboot(pool) == POOL_OK);
+    schedule_fail_creates(100);
+    must(pool_workers(pool) == 0);
     join_helpers();
+    schedule_fail_creates(0);
+    must(pool_reboot(pool) == POOL_OK);
     must(pool_destroy(pool) == POOL_OK);
     check_jobs(4);
 }
