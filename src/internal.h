@@ -325,6 +325,7 @@ int64_t antp_add(int64_t a, int64_t b); /* saturating sum of two times */
 int antp_mutex_init(pthread_mutex_t *);
 void antp_lock(pthread_mutex_t *);
 void antp_unlock(pthread_mutex_t *);
+void antp_join(pthread_t);
 int antp_cancel_off(void); /* returns what antp_cancel_restore wants */
 void antp_cancel_restore(int before);
 int antp_cond_init(pthread_cond_t *);

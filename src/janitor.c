@@ -144,7 +144,7 @@ static void stop_thread(void)
     antp_cond_signal(&changed);
     antp_unlock(&lock);
     int cancel = antp_cancel_off();
-    pthread_join(thread, NULL);
+    antp_join(thread);
     antp_cancel_restore(cancel);
     antp_cond_fini(&changed);
     free(heap);

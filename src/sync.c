@@ -12,6 +12,7 @@ static void must(int error, const char *what)
 {
     if (error == 0)
         return;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): these errors have constant texts */
     fprintf(stderr, "antpool: %s: %s (is a destroyed pool in use?)\n", what, strerror(error));
     abort();
 }
@@ -46,6 +47,11 @@ void antp_lock(pthread_mutex_t *mutex)
 void antp_unlock(pthread_mutex_t *mutex)
 {
     must(pthread_mutex_unlock(mutex), "unlock");
+}
+
+void antp_join(pthread_t thread)
+{
+    must(pthread_join(thread, NULL), "join");
 }
 
 /* Waits, joins and prints are cancellation points; the calls of the library are not. */
