@@ -331,6 +331,7 @@ __attribute__((unused)) static inline void pool_scoped_destroy(pool_t **pool)
 {
     (void)pool_destroy(*pool);
 }
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): the name is declared here */
 #define POOL_SCOPED(name) __attribute__((cleanup(pool_scoped_destroy))) pool_t *name = NULL
 #endif
 

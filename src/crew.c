@@ -119,7 +119,7 @@ pool_err antp_awaken_locked(pool_t *pool)
     uint64_t tail = atomic_load(&pool->tail);
     if (tail & ANTP_CLOSED)
         return POOL_ERR_CLOSED;
-    return tail & ANTP_ASLEEP ? start_searcher_locked(pool) : POOL_OK;
+    return (tail & ANTP_ASLEEP) != 0 ? start_searcher_locked(pool) : POOL_OK;
 }
 
 /* True once per failure, however often it is repeated. Under the lock. */

@@ -41,8 +41,7 @@ static uint64_t cells_for(int cap, int queue)
  * share a line. */
 static uint64_t stripes_for(int cap)
 {
-    unsigned processors = antp_processors();
-    uint64_t stripes = 1;
+    uint64_t processors = antp_processors(), stripes = 1;
     while (stripes < ANTP_STRIPES_MAX && stripes < 2 * processors &&
            (cap == POOL_UNLIMITED || stripes <= (uint64_t)cap))
         stripes *= 2;

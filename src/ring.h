@@ -165,7 +165,7 @@ static inline enum antp_room antp_claim(pool_t *pool, uint64_t want, uint64_t *p
         uint64_t done = atomic_load_explicit(&pool->done_seen, memory_order_acquire);
         uint64_t tail = atomic_load_explicit(&pool->tail, memory_order_acquire);
         if (ANTP_UNLIKELY(tail & ANTP_BITS))
-            return tail & ANTP_CLOSED ? ANTP_ROOM_CLOSED : ANTP_ROOM_ASLEEP;
+            return (tail & ANTP_CLOSED) != 0 ? ANTP_ROOM_CLOSED : ANTP_ROOM_ASLEEP;
         uint64_t at = ANTP_POSITION(tail);
         int64_t allowed = antp_allowed_cached(pool, at, done);
         if (ANTP_UNLIKELY(allowed <= 0) && (allowed = antp_allowed(pool, at)) <= 0) {

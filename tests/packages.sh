@@ -13,6 +13,9 @@
 #   spin      the model checker
 #   gcovr     what a run of gcc's coverage says, with gcc itself
 #   python    python3, for the bench suite
+#   tidy      clang-tidy
+#   cppcheck  cppcheck
+#   valgrind  valgrind and its headers
 #   peers     the other pools that the bench suite measures, as far as there are packages
 #
 # Nothing is installed, and no network used, if everything is there. Packages are
@@ -59,6 +62,11 @@ antpool_has_cmake() {
     export CMAKE_GENERATOR
 }
 
+antpool_has_valgrind() {
+    antpool_exists valgrind || return 1
+    echo '#include <valgrind/drd.h>' | ${CC:-cc} -fsyntax-only -x c - 2>/dev/null
+}
+
 # CC and CXX may hold options, so they are split.
 # shellcheck disable=SC2086
 antpool_has() {
@@ -72,6 +80,9 @@ antpool_has() {
     spin) antpool_exists spin ;;
     gcovr) antpool_exists gcovr && antpool_exists gcc && antpool_exists gcov ;;
     python) antpool_exists python3 ;;
+    tidy) antpool_exists clang-tidy ;;
+    cppcheck) antpool_exists cppcheck ;;
+    valgrind) antpool_has_valgrind ;;
     peers) antpool_exists go && pkg-config --exists libuv glib-2.0 apr-1 apr-util-1 tbb ;;
     *)
         echo "antpool: packages.sh knows no '$1'" >&2
@@ -112,6 +123,9 @@ antpool_packages() {
     apt-get/spin) echo spin ;;
     apt-get/gcovr) echo gcovr gcc libc6-dev ;;
     apt-get/python) echo python3 ;;
+    apt-get/tidy) echo clang-tidy ;;
+    apt-get/cppcheck) echo cppcheck ;;
+    apt-get/valgrind) echo valgrind libc6-dbg ;;
     apt-get/peers)
         echo libuv1-dev libglib2.0-dev libapr1-dev libaprutil1-dev libtbb-dev libboost-dev golang-go \
             golang-golang-x-sync-dev g++
@@ -125,6 +139,9 @@ antpool_packages() {
     dnf/spin) echo spin ;;
     dnf/gcovr) echo gcovr gcc glibc-devel ;;
     dnf/python) echo python3 ;;
+    dnf/tidy) echo clang-tools-extra ;;
+    dnf/cppcheck) echo cppcheck ;;
+    dnf/valgrind) echo valgrind valgrind-devel ;;
     dnf/peers) echo libuv-devel glib2-devel apr-devel apr-util-devel tbb-devel boost-devel golang gcc-c++ ;;
 
     apk/compiler) echo gcc musl-dev ;;
@@ -135,6 +152,9 @@ antpool_packages() {
     apk/spin) echo spin ;;
     apk/gcovr) echo gcovr gcc musl-dev ;;
     apk/python) echo python3 ;;
+    apk/tidy) echo clang-extra-tools ;;
+    apk/cppcheck) echo cppcheck ;;
+    apk/valgrind) echo valgrind valgrind-dev musl-dbg ;;
     apk/peers) echo libuv-dev glib-dev apr-dev apr-util-dev onetbb-dev boost-dev go g++ ;;
 
     brew/cmake) echo cmake make pkgconf ;;
@@ -142,6 +162,7 @@ antpool_packages() {
     brew/spin) echo spin ;;
     brew/gcovr) echo gcovr gcc ;;
     brew/python) echo python3 ;;
+    brew/cppcheck) echo cppcheck ;;
     brew/peers) echo libuv glib apr apr-util tbb boost go ;;
     esac
 }

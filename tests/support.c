@@ -281,6 +281,6 @@ int scaled(int n)
 {
     const char *text = getenv("ANTPOOL_TEST_SCALE");
     double scale = text != NULL ? strtod(text, NULL) : 1;
-    double result = scale > 0 ? n * scale / slower : n / slower;
+    double result = (scale > 0 ? n * scale : n) / slower;
     return result < 1 ? 1 : result > INT_MAX ? INT_MAX : (int)result;
 }
