@@ -68,9 +68,12 @@ static void test_double_destroy_aborts_with_a_message(void **state)
 static void test_use_after_destroy_aborts_with_a_message(void **state)
 {
     (void)state;
-    pool_err (*const calls[])(pool_t *) = {submit, submit_copy, pool_wait, tune, release_now, pool_reboot};
-    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
-        dies_with_a_message(calls[i]);
+    dies_with_a_message(submit);
+    dies_with_a_message(submit_copy);
+    dies_with_a_message(pool_wait);
+    dies_with_a_message(tune);
+    dies_with_a_message(release_now);
+    dies_with_a_message(pool_reboot);
 }
 
 /* ---- A start hook that ends its thread ------------------------------------------------------ */
