@@ -49,12 +49,18 @@ static unsigned counter_of(const void *object)
     return (unsigned)((uintptr_t)object / 16 % COUNTERS);
 }
 
+/* drd understands the requests of helgrind too, hence either the one or the other. */
+static bool is_helgrind;
+
 static void release(void *object, int order)
 {
     if (order == __ATOMIC_RELAXED || order == __ATOMIC_CONSUME || order == __ATOMIC_ACQUIRE)
         return;
+    if (is_helgrind) {
+        helgrind_before(object);
+        return;
+    }
     unsigned counter = counter_of(object);
-    helgrind_before(object);
     ANNOTATE_HAPPENS_BEFORE(&released[counter]);
     __atomic_fetch_add(&released[counter], 1, __ATOMIC_SEQ_CST);
 }
@@ -63,7 +69,10 @@ static void acquire(void *object, int order)
 {
     if (order == __ATOMIC_RELAXED || order == __ATOMIC_RELEASE)
         return;
-    helgrind_after(object);
+    if (is_helgrind) {
+        helgrind_after(object);
+        return;
+    }
     unsigned counter = counter_of(object);
     unsigned now = __atomic_load_n(&released[counter], __ATOMIC_SEQ_CST);
     if (now == acquired[counter])
@@ -191,9 +200,10 @@ IGNORED_RANGE(write)
 IGNORED(func_entry)
 void __tsan_func_exit(void) {}
 
-/* Called before main. */
+/* Called before main. Only helgrind answers that it has such bits. */
 void __tsan_init(void)
 {
-    VALGRIND_HG_DISABLE_CHECKING(released, sizeof released);
+    unsigned char bits;
+    is_helgrind = VALGRIND_HG_GET_ABITS(released, &bits, 1) == 1;
     ANNOTATE_BENIGN_RACE_SIZED(released, sizeof released, "these counters are no part of the program");
 }
