@@ -1,111 +1,22 @@
-/* Threads, the token, blocking and time; reports. */
+/* Threads, the token, blocking and time. */
 #define _GNU_SOURCE
 #include "schedule.h"
 
 #include <sched.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { HELD_MAX = 64, STEPS_MAX = 200000, KEPT = 48 };
-
-struct step {
-    int thread;
-    const char *doing;
-    const void *where;
-};
+enum { HELD_MAX = 64 };
 
 _Thread_local struct thread *self;
 struct thread threads[THREADS_MAX];
 int64_t schedule_now;
 struct plan schedule_plan;
 
-static const char *scenario_name;
 static const pthread_mutex_t *held_mutexes[HELD_MAX];
 static int n_held;
 static unsigned failing_creates; /* percent */
-static unsigned long steps;
-static uint64_t fingerprint;
-static struct step kept[KEPT];
 static pthread_key_t last_words;
-
-/* ---- Reports ------------------------------------------------------------------------------ */
-
-static const char *strategy_name(void)
-{
-    static const char *const names[] = {"random", "pct", "depth-first"};
-    return names[schedule_plan.strategy];
-}
-
-/* Where it was called from, by addr2line if there is one: the program is not relocated. */
-static void print_place(const void *where)
-{
-    char command[128], line[256];
-    snprintf(command, sizeof command, "addr2line -f -p -s -e /proc/%d/exe %p 2>/dev/null", (int)getpid(),
-             (const void *)((const char *)where - 1));
-    FILE *tool = where == NULL ? NULL : popen(command, "r");
-    if (tool == NULL || fgets(line, sizeof line, tool) == NULL)
-        snprintf(line, sizeof line, "%p\n", where);
-    if (tool != NULL)
-        pclose(tool);
-    fputs(line, stderr);
-}
-
-static void print_step(const struct step *step)
-{
-    fprintf(stderr, "  thread %d  %-22s ", step->thread, step->doing);
-    print_place(step->where);
-}
-
-static void print_threads(void)
-{
-    static const char *const what[] = {"can run", "waits for a mutex", "waits on a condition",
-                                       "waits for a thread", "waits for what the scenario says"};
-    for (int i = 0; i < THREADS_MAX; i++)
-        if (threads[i].used && !threads[i].finished) {
-            fprintf(stderr, "  thread %d %s%s: ", i, what[threads[i].waits],
-                    threads[i].deadline == NO_DEADLINE ? "" : ", not for ever");
-            print_place(threads[i].where);
-        }
-}
-
-static void report(const char *message)
-{
-    fprintf(stderr, "\n%s: %s\n", scenario_name, message);
-    fprintf(stderr, "after %lu steps; the same again: --strategy %s --seed %llu %s\n", steps, strategy_name(),
-            (unsigned long long)schedule_plan.seed, scenario_name);
-    fprintf(stderr, "threads:\n");
-    print_threads();
-    fprintf(stderr, "last steps:\n");
-    for (unsigned long i = steps > KEPT ? steps - KEPT : 0; i < steps; i++)
-        print_step(&kept[i % KEPT]);
-}
-
-_Noreturn void schedule_fail(const char *format, ...)
-{
-    char message[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
-    va_end(args);
-    self = NULL; /* what the report calls is not scheduled */
-    report(message);
-    fflush(NULL);
-    _exit(1);
-}
-
-_Noreturn void schedule_race(int thread, const void *one, const void *other)
-{
-    int me = self->id;
-    self = NULL;
-    fprintf(stderr, "\na data race: thread %d and thread %d\n  ", thread, me);
-    print_place(one);
-    fputs("  ", stderr);
-    print_place(other);
-    schedule_fail("a data race");
-}
 
 /* ---- Mutexes ------------------------------------------------------------------------------ */
 
@@ -201,26 +112,7 @@ static struct thread *next_to_run(struct thread *current)
     }
 }
 
-static void print_trace(const struct step *step)
-{
-    struct thread *me = self;
-    self = NULL; /* its calls are not scheduled */
-    fprintf(stderr, "%8lu %9lld us", steps, (long long)(schedule_now - 1000000000) / 1000);
-    print_step(step);
-    self = me;
-}
-
 /* ---- The token ------------------------------------------------------------------------------ */
-
-static void note(const struct thread *t)
-{
-    kept[steps % KEPT] = (struct step){t->id, t->doing, t->where};
-    if (schedule_plan.trace)
-        print_trace(&kept[steps % KEPT]);
-    fingerprint = (fingerprint ^ (uint64_t)t->id ^ (uint64_t)(uintptr_t)t->where << 8) * 0x100000001b3;
-    if (++steps > STEPS_MAX)
-        schedule_fail("livelock: too many steps");
-}
 
 static void await_turn(struct thread *me)
 {
@@ -230,7 +122,7 @@ static void await_turn(struct thread *me)
 static void hand_over(struct thread *me, bool stays)
 {
     struct thread *next = next_to_run(stays ? me : NULL);
-    note(next);
+    trace_step(next);
     if (next == me)
         return;
     sem_post(&next->turn);
@@ -406,10 +298,8 @@ static void check_nothing_left(void)
 
 void schedule_run(const char *name, void (*scenario)(void), struct plan plan)
 {
-    scenario_name = name;
     schedule_plan = plan;
-    steps = 0;
-    fingerprint = 0xcbf29ce484222325;
+    trace_begin(name);
     schedule_now = 1000000000;
     failing_creates = 0;
     strategy_begin();
@@ -422,14 +312,4 @@ void schedule_run(const char *name, void (*scenario)(void), struct plan plan)
     schedule_thread_over(self);
     self = NULL;
     memory_end();
-}
-
-unsigned long schedule_steps(void)
-{
-    return steps;
-}
-
-uint64_t schedule_fingerprint(void)
-{
-    return fingerprint;
 }

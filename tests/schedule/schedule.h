@@ -11,7 +11,8 @@
  *
  *     scenario.c …        what the threads do, and what must hold
  *        main.c           which scenarios, which seeds
- *        schedule.c       threads, the token, blocking, time, reports
+ *        schedule.c       threads, the token, blocking, time
+ *        trace.c          the steps, and reports
  *        strategy.c       who runs next: random, PCT, depth first
  *        calls.c          pthread_*, clock_gettime, sched_yield
  *        atomics.c        __tsan_*: atomic operations, stores that others see later
@@ -125,6 +126,9 @@ bool schedule_block(enum waits_for what, const void *object, int64_t deadline, c
 struct thread *schedule_new_thread(void);
 bool schedule_create_fails(void);
 void schedule_thread_over(struct thread *);
+
+void trace_begin(const char *scenario);
+void trace_step(const struct thread *); /* it gets the token */
 
 bool held(const pthread_mutex_t *);
 void take(const pthread_mutex_t *);
