@@ -464,6 +464,140 @@ pool_t *pool_current(void);
 POOL_NORETURN void pool_panic(void *value);
 POOL_NORETURN void pool_panicf(const char *format, ...) POOL_PRINTF(1, 2);
 
+/* ---- Multipool ---------------------------------------------------------------------
+ *
+ * Several pools, its shards, behind one set of calls: for more submitters and workers than
+ * one queue serves well, or to keep what belongs together on one of them.
+ *
+ *     multipool_t *pools;
+ *     if (multipool_new(&pools, 4, 250, MULTIPOOL_ROUND_ROBIN) != POOL_OK) ...
+ *     multipool_submit(pools, send_mail, mail);                 on any shard
+ *     multipool_submit_key(pools, account, apply, transfer);    always on the account's
+ *     multipool_destroy(pools);
+ *
+ * A call means what the call of the same name does to one pool, errors included, unless it
+ * is said otherwise here. Shards are numbered from 0. A shard may be used as a pool of its
+ * own (multipool_shard), but not be destroyed. Where a call stopped at one shard,
+ * multipool_error_shard says at which.
+ */
+typedef struct multipool multipool_t;
+
+/* How multipool_submit chooses a shard. */
+typedef enum multipool_strategy {
+    MULTIPOOL_ROUND_ROBIN, /* in turn; the threads that submit do not share one turn */
+    MULTIPOOL_LEAST_TASKS, /* the one with the fewest tasks queued and running, among equals the
+                              submitting thread's own */
+    MULTIPOOL_TWO_CHOICES, /* of two by chance the one with fewer tasks */
+    MULTIPOOL_STICKY       /* a submitting thread keeps its shard; threads are dealt out evenly */
+} multipool_strategy;
+
+/*
+ * Makes `shards` pools of `cap_per_shard` each, all with the same options, which speak of one
+ * shard (queue, prestart, min_idle, …). The shards of the name "mail" are named "mail.0",
+ * "mail.1", …; max_blocking bounds the waiters of a shard and, times the number of shards,
+ * those of multipool_submit. *out is the caller's, to be ended by multipool_destroy.
+ * Errors: those of pool_new_from; POOL_ERR_INVALID_SHARDS: below 1; POOL_ERR_INVALID_STRATEGY.
+ * What was made by then is ended again.
+ */
+POOL_MUST_USE pool_err multipool_new(multipool_t **out, int shards, int cap_per_shard,
+                                     multipool_strategy strategy);
+POOL_MUST_USE pool_err multipool_new_from(multipool_t **out, int shards, int cap_per_shard,
+                                          multipool_strategy strategy, const pool_option_t *options);
+
+/* multipool_new_with(out, shards, cap_per_shard, strategy, option, option …) */
+#ifndef __cplusplus
+#define multipool_new_with(out, shards, cap_per_shard, strategy, ...)  \
+    multipool_new_from((out), (shards), (cap_per_shard), (strategy),   \
+                       (const pool_option_t[]){__VA_ARGS__, POOL_OPTIONS_END})
+#endif
+
+/*
+ * Submits to the shard that the strategy, or the picker, chooses. If that is at its limit,
+ * the others are tried, the one with the fewest tasks first; only if none has a slot, the
+ * policy decides. Under POOL_BLOCK the call waits for a slot of any shard, first come first
+ * served among those who wait so; where a shard's own waiters (multipool_submit_key, calls on
+ * multipool_shard) stand before the same shard, the two lines take turns. Not so with
+ * MULTIPOOL_STICKY: there POOL_BLOCK waits for the thread's own shard. Under
+ * POOL_CALLER_RUNS and POOL_DISCARD_OLDEST it is the chosen shard whose task runs here or whose
+ * oldest is discarded.
+ * Errors: those of pool_submit. POOL_ERR_CLOSED: every shard is released. POOL_ERR_OVERLOAD:
+ * no shard that is open has a slot. POOL_ERR_DEADLOCK: called from a task of this multipool while
+ * every worker of every shard is blocked in such a call; where tasks wait for one another by
+ * key, across shards, that is the caller's to avoid. POOL_ERR_INVALID_INDEX: the picker chose
+ * no shard.
+ */
+POOL_MUST_USE pool_err multipool_submit(multipool_t *multipool, pool_task_fn fn, void *arg);
+POOL_MUST_USE pool_err multipool_try_submit(multipool_t *multipool, pool_task_fn fn, void *arg);
+POOL_MUST_USE pool_err multipool_submit_timeout(multipool_t *multipool, pool_task_fn fn, void *arg,
+                                                int64_t ms);
+POOL_MUST_USE pool_err multipool_invoke(multipool_t *multipool, void *arg);
+
+/* Submits to the key's own shard and to no other: pool_submit there. Which one hangs on the key
+ * and the number of shards only, keys are spread evenly; with a picker, it is the picker's choice. */
+POOL_MUST_USE pool_err multipool_submit_key(multipool_t *multipool, uint64_t key, pool_task_fn fn,
+                                            void *arg);
+
+/*
+ * From now on `pick` chooses in place of the strategy and of the spread of keys; NULL ends
+ * that. It gets the key of multipool_submit_key, 0 from the other calls, and returns an index,
+ * from any number of threads at once, in the submitting thread, under no lock. `user` stays the
+ * caller's, to be kept until multipool_destroy: a submit under way may still call the old picker.
+ * Errors: POOL_ERR_INVALID, POOL_ERR_FORKED, POOL_ERR_NO_MEMORY.
+ */
+pool_err multipool_set_picker(multipool_t *multipool,
+                              int (*pick)(void *user, multipool_t *multipool, uint64_t key), void *user);
+
+/* For all shards; `cap` is that of each. Fails for all or for none. */
+pool_err multipool_tune(multipool_t *multipool, int cap);
+
+/* Returns after an instant at which nothing was queued or running in any shard. */
+pool_err multipool_wait(multipool_t *multipool);
+POOL_MUST_USE pool_err multipool_wait_timeout(multipool_t *multipool, int64_t ms);
+
+/* All shards are closed before the first is waited for or handed back; the time is one for
+ * all of them. After POOL_ERR_TIMEOUT multipool_error_shard is the first that is not done. */
+pool_err multipool_release(multipool_t *multipool);
+POOL_MUST_USE pool_err multipool_release_timeout(multipool_t *multipool, int64_t ms);
+pool_err multipool_release_now(multipool_t *multipool, pool_discard_fn unstarted, void *user);
+
+/* If a shard cannot be opened, those that this call has opened are released again. */
+POOL_MUST_USE pool_err multipool_reboot(multipool_t *multipool);
+
+/* NULL is fine. */
+pool_err multipool_destroy(multipool_t *multipool);
+
+/* true when every shard is; also for NULL and in a forked child. */
+bool multipool_is_closed(const multipool_t *multipool);
+
+/* Sums over the shards, each read at an instant of its own, at most INT_MAX; POOL_UNLIMITED if
+ * a shard says so. `waiting` counts those who wait for any shard as well. */
+int multipool_cap(const multipool_t *multipool);
+int multipool_running(const multipool_t *multipool);
+int multipool_queued(const multipool_t *multipool);
+int multipool_free_slots(const multipool_t *multipool);
+int multipool_waiting(const multipool_t *multipool);
+int multipool_workers(const multipool_t *multipool);
+int multipool_idle(const multipool_t *multipool);
+
+/* The gauge of one shard; `waiting` is its own line. Errors: POOL_ERR_INVALID: a NULL;
+ * POOL_ERR_INVALID_INDEX; POOL_ERR_FORKED. */
+pool_err multipool_running_at(const multipool_t *multipool, int index, int *out);
+pool_err multipool_queued_at(const multipool_t *multipool, int index, int *out);
+pool_err multipool_free_slots_at(const multipool_t *multipool, int index, int *out);
+pool_err multipool_waiting_at(const multipool_t *multipool, int index, int *out);
+pool_err multipool_workers_at(const multipool_t *multipool, int index, int *out);
+pool_err multipool_idle_at(const multipool_t *multipool, int index, int *out);
+
+int multipool_shards(const multipool_t *multipool); /* how many there are */
+
+/* Valid until multipool_destroy; NULL: no such index, or a NULL. pool_destroy of it is
+ * POOL_ERR_INVALID. */
+pool_t *multipool_shard(multipool_t *multipool, int index);
+
+/* The shard at which the last multipool call of this thread that failed had stopped; -1: the
+ * error spoke of no single shard. A call that succeeds leaves it as it is. */
+int multipool_error_shard(void);
+
 #ifdef __cplusplus
 } /* extern "C" */
 
@@ -491,6 +625,24 @@ POOL_MUST_USE inline pool_err pool_new_with(pool_t **out, int cap, const pool_op
 {
     const pool_option_t array[] = {first, rest..., POOL_OPTIONS_END};
     return pool_new_from(out, cap, array);
+}
+
+POOL_MUST_USE inline pool_err multipool_new_with(multipool_t **out, int shards, int cap_per_shard,
+                                                 multipool_strategy strategy,
+                                                 std::initializer_list<pool_option_t> options)
+{
+    std::vector<pool_option_t> array(options);
+    array.push_back(POOL_OPTIONS_END);
+    return multipool_new_from(out, shards, cap_per_shard, strategy, array.data());
+}
+
+template <typename... Option>
+POOL_MUST_USE inline pool_err multipool_new_with(multipool_t **out, int shards, int cap_per_shard,
+                                                 multipool_strategy strategy, const pool_option_t &first,
+                                                 const Option &...rest)
+{
+    const pool_option_t array[] = {first, rest..., POOL_OPTIONS_END};
+    return multipool_new_from(out, shards, cap_per_shard, strategy, array);
 }
 
 #if defined(__cpp_exceptions)

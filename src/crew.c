@@ -91,7 +91,7 @@ static pool_err start_locked(pool_t *pool, bool searching)
     }
     pool->unjoined++;
     pool->alive++;
-    pool->no_thread_logged = false;
+    atomic_store(&pool->no_thread, false);
     atomic_fetch_and(&pool->tail, ~ANTP_ASLEEP); /* rule 6: first the bit … */
     atomic_fetch_add(&pool->crew, ANTP_WORKER);  /* … then the count */
     return POOL_OK;
@@ -125,8 +125,9 @@ pool_err antp_awaken_locked(pool_t *pool)
 /* True once per failure, however often it is repeated. Under the lock. */
 static bool first_failure_locked(pool_t *pool, pool_err err)
 {
-    bool first = err != POOL_OK && err != POOL_ERR_CLOSED && !pool->no_thread_logged;
-    pool->no_thread_logged |= first;
+    bool first = err != POOL_OK && err != POOL_ERR_CLOSED && !atomic_load(&pool->no_thread);
+    if (first)
+        atomic_store(&pool->no_thread, true);
     return first;
 }
 

@@ -48,6 +48,23 @@ bool antp_in_frame_of(const pool_t *pool)
     return false;
 }
 
+bool antp_in_frame_of_multi(const multipool_t *multi)
+{
+    for (const struct antp_frame *f = top; f != NULL; f = f->outer)
+        if (f->pool->multi == multi)
+            return true;
+    return false;
+}
+
+/* The frame of a worker is the outermost of its thread. */
+pool_t *antp_worker_pool(void)
+{
+    for (const struct antp_frame *f = top; f != NULL; f = f->outer)
+        if (f->worker >= 0)
+            return f->pool;
+    return NULL;
+}
+
 bool antp_is_worker_of(const pool_t *pool)
 {
     for (const struct antp_frame *f = top; f != NULL; f = f->outer)
@@ -80,7 +97,7 @@ static void inline_over(void *arg)
     if (antp_forked(pool))
         return;
     atomic_fetch_sub(&pool->inline_now, 1); /* pairs with the loads in pool_wait */
-    if (atomic_load(&pool->quiet) > 0)
+    if (antp_quiet_awaited(pool))
         antp_tell_quiet(pool);
     antp_exit(pool);
 }

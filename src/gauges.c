@@ -60,7 +60,7 @@ int pool_queued(const pool_t *pool)
 
 int pool_free_slots(const pool_t *pool)
 {
-    if (unseen(pool) || pool_is_closed(pool) || atomic_load(&pool->waiting) > 0)
+    if (unseen(pool) || pool_is_closed(pool) || antp_waited_for((pool_t *)pool))
         return 0;
     if (pool_cap(pool) == POOL_UNLIMITED)
         return POOL_UNLIMITED;
@@ -74,7 +74,7 @@ int pool_free_slots(const pool_t *pool)
 
 int pool_waiting(const pool_t *pool)
 {
-    return unseen(pool) ? 0 : atomic_load(&pool->waiting);
+    return unseen(pool) ? 0 : atomic_load(&pool->line.waiting);
 }
 
 int pool_workers(const pool_t *pool)

@@ -39,7 +39,7 @@
  *   J   the janitor's lock
  *   W   the worker's own thread only
  *
- * Lock order: janitor lifecycle, janitor, pool. No callback runs under any of them. A
+ * Lock order: janitor lifecycle, janitor, pool, multipool. No callback runs under any of them. A
  * condition variable has at most one waiter (glibc before 2.41 can lose a signal
  * otherwise, bug 25847) and its predicate changes under pool->lock only.
  */
@@ -205,8 +205,17 @@ struct antp_waiter {
     struct antp_sleeper sleeper; /* first: the list holds links of sleepers */
     struct antp_task task;
     pool_err answer; /* L: valid once woken */
-    bool aged;       /* L: any slot is its own, counted in pool->aged */
-    bool stuck;      /* L: a task of this pool, without a timeout, counted in pool->stuck */
+    bool aged;       /* L: any slot is its own, counted in line->aged */
+    bool stuck;      /* L: a task of this pool, without a timeout, counted in line->stuck */
+};
+
+/* Blocked submitters under one lock, that of a pool, or of a multipool for those whom any of
+ * its shards may let in. L is that lock here and in their waiters. */
+struct antp_line {
+    atomic_int waiting;       /* LA: pairs with done, see settle in worker.c */
+    atomic_int aged;          /* LA: waiters that take any free slot */
+    atomic_int stuck;         /* LA: tasks of this very pool, or multipool, blocked for ever */
+    struct antp_link waiters; /* L: oldest first */
 };
 
 /* ---- The pool ------------------------------------------------------------------------- */
@@ -242,8 +251,8 @@ struct pool {
     unsigned generation;               /* I: see fork.c */
     atomic_uint worker_cap;            /* LA: most workers there may be */
     atomic_int_fast64_t limit;         /* LA: accepted, unfinished tasks there may be */
-    atomic_int waiting;                /* LA: pairs with done, see antp_finish */
-    atomic_int aged;                   /* LA: waiters that take any free slot */
+    multipool_t *multi;                /* I: whose shard it is, or NULL */
+    struct antp_line line;             /* who is blocked here */
     atomic_int quiet;                  /* LA: threads in pool_wait; pairs with done */
     atomic_bool surplus;               /* LA: more workers than cap */
     _Atomic(struct antp_copy *) copies; /* LA: made by the first pool_submit_copy */
@@ -272,20 +281,19 @@ struct pool {
     alignas(ANTP_APART) pthread_mutex_t lock;
     struct antp_link idle;     /* L: parked workers, oldest first */
     struct antp_worker *napper; /* L: a searcher that naps while tasks flow, or NULL */
-    struct antp_link waiters;  /* L: blocked submitters, oldest first */
     struct antp_link quieters; /* L: sleepers in pool_wait */
     struct antp_link enders;   /* L: sleepers in release_timeout and destroy */
     struct antp_link ended;    /* L: workers whose thread has ended, oldest first */
     struct antp_link spare;    /* L: workers without a thread */
     struct antp_chunk *chunks; /* L */
     int numbered;              /* L: worker numbers given out */
-    int stuck;                 /* L: tasks blocked in a submit to this pool, for ever */
+    bool outside_first;        /* L: whose turn it is, antp_admit */
     int unjoined;              /* L: threads made and not joined … */
     int alive;                 /* L: … and those of them that have not ended */
     unsigned openings;         /* L: how often the pool was opened */
     int handing_back;          /* L: release_now calls under way */
     bool ending;               /* L: destroy has begun, the pool is not opened again */
-    bool no_thread_logged;     /* L: said once until a create succeeds */
+    atomic_bool no_thread;     /* LA: a create failed, which was logged, and none succeeded since */
 
     atomic_int cap;    /* LA: as the user gave it */
     int queue;         /* I */
@@ -313,6 +321,41 @@ struct pool {
     int reaps;            /* L: its visits to join threads since a worker last expired */
 };
 
+/* ---- Multipools ------------------------------------------------------------------------- */
+
+/* Where the threads that share this cursor go on in turn. */
+struct antp_cursor {
+    alignas(ANTP_APART) atomic_uint next; /* A: a lost step costs evenness only */
+};
+
+struct antp_picker {
+    struct antp_picker *older; /* I: kept until the end, a pick may be under way */
+    int (*pick)(void *user, multipool_t *, uint64_t key); /* I */
+    void *user;                                           /* I */
+};
+
+/* Its lock comes after those of its shards: see the lock order above. */
+struct multipool {
+    pool_t **shards;                       /* I */
+    int n;                                 /* I */
+    multipool_strategy strategy;           /* I */
+    pool_policy policy;                    /* I */
+    pool_task_fn func;                     /* I */
+    int max_blocking;                      /* I: for all shards together; 0: any number */
+    unsigned generation;                   /* I: see fork.c */
+    struct antp_cursor *cursors;           /* I */
+    unsigned cursor_mask;                  /* I: number of cursors - 1 */
+    _Atomic(struct antp_picker *) picker;  /* LA */
+
+    alignas(ANTP_APART) struct antp_line line; /* who waits for a slot of any shard */
+    atomic_int quiet;                      /* LA: threads in multipool_wait; pairs with done */
+
+    alignas(ANTP_APART) pthread_mutex_t lock;
+    struct antp_link quieters;             /* L: sleepers in multipool_wait */
+    struct antp_sleeper *ender;            /* L: in multipool_destroy, or NULL */
+    atomic_int inside;                     /* A up, L down: calls that destroy must wait for */
+};
+
 /* ---- options.c ------------------------------------------------------------------------- */
 
 pool_err antp_options_read(pool_options_t *, int cap, const pool_option_t *options);
@@ -335,7 +378,7 @@ void antp_cond_wait(pthread_cond_t *, pthread_mutex_t *);
 bool antp_cond_wait_until(pthread_cond_t *, pthread_mutex_t *, int64_t deadline); /* false: time is up */
 pool_err antp_sleeper_init(struct antp_sleeper *);
 void antp_sleeper_fini(struct antp_sleeper *);
-bool antp_sleep_locked(pool_t *, struct antp_sleeper *, int64_t deadline); /* false: time is up */
+bool antp_sleep_locked(pthread_mutex_t *, struct antp_sleeper *, int64_t deadline); /* false: time is up */
 void antp_sleeper_wake_locked(struct antp_sleeper *);
 void antp_wake_all_locked(struct antp_link *sleepers);
 
@@ -411,17 +454,58 @@ void antp_worker_free_all(pool_t *);
 
 /* ---- submit.c -------------------------------------------------------------------------- */
 
+enum antp_room {
+    ANTP_ROOM,          /* claimed */
+    ANTP_ROOM_FULL,     /* at the limit, or all cells hold tasks */
+    ANTP_ROOM_BUSY,     /* a taker is about to free the cell */
+    ANTP_ROOM_WAITED,   /* others wait already */
+    ANTP_ROOM_CLOSED,
+    ANTP_ROOM_ASLEEP
+};
+
+/* How a submit behaves at the limit. */
+struct antp_manner {
+    pool_policy policy;
+    int64_t deadline; /* POOL_BLOCK only */
+};
+
+enum antp_room antp_push(pool_t *, const struct antp_task *);       /* the short way */
+pool_err antp_push_or_refuse(pool_t *, const struct antp_task *);   /* the caller is inside */
+pool_err antp_submit_inside(pool_t *, const struct antp_task *, struct antp_manner); /* gives that back */
+bool antp_has_room(pool_t *);              /* or is closed, or asleep */
+bool antp_look_for_room(pool_t *, bool (*has_room)(pool_t *), int64_t deadline);
 bool antp_discard_one(pool_t *, pool_discard_fn, void *user); /* false: nothing queued */
 
 /* ---- waiters.c: blocked submitters ------------------------------------------------------ */
 
 pool_err antp_wait_for_slot(pool_t *, const struct antp_task *, int64_t deadline);
-void antp_admit(pool_t *);                 /* lets in whom it can, oldest first */
-void antp_refuse_waiters_locked(pool_t *); /* POOL_ERR_CLOSED for all */
+enum antp_room antp_admit(pool_t *);       /* lets in whom it can, oldest first; why no more */
+void antp_refuse_line_locked(struct antp_line *); /* POOL_ERR_CLOSED for all */
+int64_t antp_youth_ns(pool_t *);           /* how long a waiter lets slots gather */
+void antp_line_init(struct antp_line *);
+void antp_join_line_locked(struct antp_line *, struct antp_waiter *);
+void antp_grow_old_locked(struct antp_line *, struct antp_waiter *);
+void antp_give_up_locked(struct antp_line *, struct antp_waiter *, pool_err answer);
 void antp_break_deadlock_locked(pool_t *); /* gives the newest stuck submit POOL_ERR_DEADLOCK */
+
+/* ---- multipool.c, multi_submit.c, pick.c -------------------------------------------------- */
+
+void antp_shard_closed(multipool_t *);    /* a shard was; under that shard's lock */
+void antp_tell_all_quiet(multipool_t *);  /* those who wait for it, if so it is */
+void antp_multi_exit(multipool_t *);      /* the caller was counted as inside */
+int antp_pick(multipool_t *, const uint64_t *key); /* a shard, or what the picker said */
+int antp_pick_least(multipool_t *, int first);     /* the fewest tasks, among equals the first from there on */
+pool_err antp_pick_init(multipool_t *);
+void antp_pick_fini(multipool_t *);
+
+static inline void antp_multi_enter(multipool_t *multi)
+{
+    atomic_fetch_add_explicit(&multi->inside, 1, memory_order_relaxed);
+}
 
 /* ---- pool.c ----------------------------------------------------------------------------- */
 
+pool_err antp_pool_make(pool_t **out, int cap, const pool_options_t *, multipool_t *);
 void antp_set_cap_locked(pool_t *, int cap);
 void antp_pool_free(pool_t *);
 bool antp_is_default(const pool_t *);
@@ -432,7 +516,11 @@ void antp_default_after_fork(bool child);
 
 pool_err antp_open(pool_t *);
 pool_err antp_end(pool_t *, struct antp_sleeper *me, int inside, int64_t deadline);
-void antp_tell_quiet(pool_t *);
+pool_err antp_await_end(pool_t *, int inside, int64_t deadline); /* closes it, waits for the threads and calls */
+bool antp_may_open(pool_t *);              /* false: a reboot would be POOL_ERR_BUSY */
+bool antp_quiet_awaited(pool_t *);
+bool antp_is_quiet(pool_t *);
+void antp_tell_quiet(pool_t *);            /* those who wait for it, if so it is */
 
 static inline void antp_enter(pool_t *pool)
 {
@@ -447,7 +535,9 @@ void antp_wake_enders_locked(pool_t *);
 void antp_frame_push(struct antp_frame *, pool_t *, int worker);
 void antp_frame_pop(struct antp_frame *);
 bool antp_in_frame_of(const pool_t *);   /* this thread runs a task or callback of the pool */
+bool antp_in_frame_of_multi(const multipool_t *);
 bool antp_is_worker_of(const pool_t *);
+pool_t *antp_worker_pool(void);          /* whose worker this thread is, or NULL */
 void antp_run_inline(pool_t *, const struct antp_task *); /* gives the caller's count in inside back */
 void antp_log(pool_t *, const char *format, ...) POOL_PRINTF(2, 3);
 
@@ -467,6 +557,11 @@ pool_err antp_fork_watch(void);
 static inline bool antp_forked(const pool_t *pool)
 {
     return pool->generation != atomic_load_explicit(&antp_generation, memory_order_relaxed);
+}
+
+static inline bool antp_multi_forked(const multipool_t *multi)
+{
+    return multi->generation != atomic_load_explicit(&antp_generation, memory_order_relaxed);
 }
 
 #endif

@@ -43,19 +43,28 @@ static pool_err check_may_wait(const pool_t *pool, int64_t ms)
 
 /* done is summed before tail is loaded: both only grow and done <= tail, so if they are
  * equal they were so at the instant between, at which inline_now is looked at. */
-static bool is_quiet(pool_t *pool)
+bool antp_is_quiet(pool_t *pool)
 {
     uint64_t done = antp_done(pool);
     bool nobody_inline = atomic_load(&pool->inline_now) == 0;
     return ANTP_POSITION(atomic_load(&pool->tail)) == done && nobody_inline;
 }
 
+bool antp_quiet_awaited(pool_t *pool)
+{
+    return atomic_load(&pool->quiet) > 0 ||
+           (ANTP_UNLIKELY(pool->multi != NULL) && atomic_load(&pool->multi->quiet) > 0);
+}
+
 void antp_tell_quiet(pool_t *pool)
 {
     antp_lock(&pool->lock);
-    if (is_quiet(pool))
+    bool quiet = antp_is_quiet(pool);
+    if (quiet)
         antp_wake_all_locked(&pool->quieters);
     antp_unlock(&pool->lock);
+    if (quiet && pool->multi != NULL)
+        antp_tell_all_quiet(pool->multi);
 }
 
 static pool_err wait_until(pool_t *pool, int64_t deadline)
@@ -70,7 +79,7 @@ static pool_err wait_until(pool_t *pool, int64_t deadline)
     antp_list_append(&pool->quieters, &me.link);
     atomic_fetch_add(&pool->quiet, 1); /* seq_cst, before is_quiet: pairs with got_task and settle */
     antp_see_finished(pool);
-    if (!is_quiet(pool) && !antp_sleep_locked(pool, &me, deadline))
+    if (!antp_is_quiet(pool) && !antp_sleep_locked(&pool->lock, &me, deadline))
         err = POOL_ERR_TIMEOUT;
     atomic_fetch_sub(&pool->quiet, 1);
     antp_list_remove(&me.link);
@@ -102,7 +111,9 @@ static unsigned close_pool(pool_t *pool)
     antp_lock(&pool->lock);
     bool was_open = (atomic_fetch_or(&pool->tail, ANTP_CLOSED) & ANTP_CLOSED) == 0;
     unsigned opening = pool->openings;
-    antp_refuse_waiters_locked(pool);
+    antp_refuse_line_locked(&pool->line);
+    if (pool->multi != NULL)
+        antp_shard_closed(pool->multi);
     antp_dismiss_locked(pool);
     antp_unlock(&pool->lock);
     if (was_open && pool->expiry_ns != ANTP_NEVER)
@@ -168,7 +179,7 @@ static pool_err wait_for_end_locked(pool_t *pool, struct antp_sleeper *me, unsig
     while (err == POOL_OK && pool->openings == opening &&
            (pool->unjoined > 0 || atomic_load(&pool->inside) > inside)) {
         me->woken = false;
-        bool in_time = antp_list_empty(&pool->ended) ? antp_sleep_locked(pool, me, deadline)
+        bool in_time = antp_list_empty(&pool->ended) ? antp_sleep_locked(&pool->lock, me, deadline)
                                                      : join_one_locked(pool, deadline);
         if (!in_time)
             err = POOL_ERR_TIMEOUT;
@@ -193,7 +204,7 @@ pool_err antp_end(pool_t *pool, struct antp_sleeper *me, int inside, int64_t dea
     return err;
 }
 
-static pool_err end_pool(pool_t *pool, int inside, int64_t deadline)
+pool_err antp_await_end(pool_t *pool, int inside, int64_t deadline)
 {
     struct antp_sleeper me;
     pool_err err = antp_sleeper_init(&me);
@@ -207,7 +218,7 @@ static pool_err end_pool(pool_t *pool, int inside, int64_t deadline)
 pool_err pool_release_timeout(pool_t *pool, int64_t ms)
 {
     pool_err err = check_may_wait(pool, ms);
-    return err == POOL_OK ? end_pool(pool, INT32_MAX, antp_deadline(ms)) : err;
+    return err == POOL_OK ? antp_await_end(pool, INT32_MAX, antp_deadline(ms)) : err;
 }
 
 pool_err pool_destroy(pool_t *pool)
@@ -219,9 +230,10 @@ pool_err pool_destroy(pool_t *pool)
             antp_pool_free(pool);
         return POOL_OK;
     }
-    pool_err err = antp_is_default(pool) ? POOL_ERR_INVALID : check_may_wait(pool, POOL_FOREVER);
+    bool lent = antp_is_default(pool) || pool->multi != NULL;
+    pool_err err = lent ? POOL_ERR_INVALID : check_may_wait(pool, POOL_FOREVER);
     if (err == POOL_OK)
-        err = end_pool(pool, 1, ANTP_NEVER);
+        err = antp_await_end(pool, 1, ANTP_NEVER);
     if (err == POOL_OK)
         antp_pool_free(pool);
     return err;
@@ -233,6 +245,14 @@ pool_err pool_destroy(pool_t *pool)
 static int prestart_locked(pool_t *pool)
 {
     return (int)antp_least(pool->prestart, atomic_load(&pool->worker_cap));
+}
+
+bool antp_may_open(pool_t *pool)
+{
+    antp_lock(&pool->lock);
+    bool may = !pool_is_closed(pool) || (pool->alive == 0 && pool->handing_back == 0 && !pool->ending);
+    antp_unlock(&pool->lock);
+    return may;
 }
 
 /* With nobody alive the asleep bit is set: who left last has set it. */
@@ -275,6 +295,8 @@ pool_err pool_reboot(pool_t *pool)
         return err;
     antp_enter(pool);
     err = antp_open(pool);
+    if (err == POOL_OK)
+        antp_admit(pool); /* those who wait for any shard */
     antp_exit(pool);
     return err;
 }

@@ -52,15 +52,6 @@
 #define ANTP_POSITION(tail) ((tail) >> 2)
 #define ANTP_TAIL(position) ((uint64_t)(position) << 2)
 
-enum antp_room {
-    ANTP_ROOM,          /* claimed */
-    ANTP_ROOM_FULL,     /* at the limit, or all cells hold tasks */
-    ANTP_ROOM_BUSY,     /* a taker is about to free the cell */
-    ANTP_ROOM_WAITED,   /* others wait already */
-    ANTP_ROOM_CLOSED,
-    ANTP_ROOM_ASLEEP
-};
-
 /* Marks the cell of a copied task, whose arg then is its function; never called. */
 void antp_copied(void *);
 
@@ -116,6 +107,13 @@ static inline bool antp_may_wake(pool_t *pool, uint64_t crew, bool may_start)
     return searching == 1 && antp_awake(crew) <= 1 && antp_idle(crew) > 0 && antp_token_is_late(pool);
 }
 
+/* Whether anyone is blocked who would get the next slot of this pool. */
+static inline bool antp_waited_for(pool_t *pool)
+{
+    return atomic_load(&pool->line.waiting) > 0 ||
+           (ANTP_UNLIKELY(pool->multi != NULL) && atomic_load(&pool->multi->line.waiting) > 0);
+}
+
 static inline bool antp_queue_low(pool_t *pool)
 {
     return (int64_t)antp_queued(pool) <= atomic_load(&pool->limit) / 4;
@@ -146,6 +144,12 @@ static inline int64_t antp_allowed(pool_t *pool, uint64_t position)
     uint64_t head = atomic_load_explicit(&pool->head, memory_order_acquire);
     atomic_store_explicit(&pool->head_seen, head, memory_order_release);
     return antp_least(by_limit, cells - (int64_t)(position - head));
+}
+
+/* Has room, or is closed or asleep, which are worth another try. */
+static inline bool antp_could_take(pool_t *pool, uint64_t tail)
+{
+    return (tail & ANTP_BITS) != 0 || antp_allowed(pool, ANTP_POSITION(tail)) > 0;
 }
 
 static inline int64_t antp_allowed_cached(pool_t *pool, uint64_t position, uint64_t done)

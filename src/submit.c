@@ -8,12 +8,6 @@ enum { LOOKERS_MAX = 8 };  /* submitters that look again at once; the next one s
 enum { LOOK_NS = 2000 };   /* a look takes less, unless others had the processor */
 enum { BUSY_LOOKS = 256 }; /* how often a call that may not wait looks at a cell in use */
 
-/* How a submit behaves at the limit. */
-struct manner {
-    pool_policy policy;
-    int64_t deadline; /* POOL_BLOCK only */
-};
-
 /* ---- The short way ------------------------------------------------------------------------ */
 
 static bool wake_wanted(pool_t *pool)
@@ -35,7 +29,7 @@ static void publish_and_wake(pool_t *pool, uint64_t position, const struct antp_
 static inline enum antp_room push(pool_t *pool, const struct antp_task *task)
 {
     uint64_t position, n;
-    if (ANTP_UNLIKELY(atomic_load_explicit(&pool->waiting, memory_order_relaxed) > 0))
+    if (ANTP_UNLIKELY(antp_waited_for(pool)))
         return ANTP_ROOM_WAITED;
     enum antp_room room = antp_claim(pool, 1, &position, &n);
     if (ANTP_UNLIKELY(room != ANTP_ROOM))
@@ -45,6 +39,11 @@ static inline enum antp_room push(pool_t *pool, const struct antp_task *task)
     else
         antp_publish(pool, position, task);
     return ANTP_ROOM;
+}
+
+enum antp_room antp_push(pool_t *pool, const struct antp_task *task)
+{
+    return push(pool, task);
 }
 
 /* The same, and makes a worker if none is alive; ANTP_ROOM_ASLEEP: that failed, see *err. */
@@ -60,13 +59,13 @@ static enum antp_room push_awake(pool_t *pool, const struct antp_task *task, poo
 /* ---- At the limit ------------------------------------------------------------------------- */
 
 /* Without waiting: nobody overtakes, so those who wait go first. */
-static pool_err push_or_refuse(pool_t *pool, const struct antp_task *task)
+pool_err antp_push_or_refuse(pool_t *pool, const struct antp_task *task)
 {
     pool_err err = POOL_OK;
     for (int look = 0; look < BUSY_LOOKS; look++) {
-        if (atomic_load(&pool->waiting) > 0) {
+        if (antp_waited_for(pool)) {
             antp_admit(pool);
-            if (atomic_load(&pool->waiting) > 0)
+            if (antp_waited_for(pool))
                 return POOL_ERR_OVERLOAD;
         }
         switch (push_awake(pool, task, &err)) {
@@ -91,12 +90,10 @@ static bool worth_a_look(pool_t *pool, int64_t now)
     return pool->spin_ns > 0 && each < ANTP_SHORT_NS / limit;
 }
 
-/* Or the pool is closed, or asleep: all are worth another try. */
-static bool has_room(pool_t *pool)
+bool antp_has_room(pool_t *pool)
 {
     uint64_t tail = atomic_load(&pool->tail);
-    return (tail & ANTP_BITS) != 0 ||
-           (atomic_load(&pool->waiting) == 0 && antp_allowed(pool, ANTP_POSITION(tail)) > 0);
+    return (tail & ANTP_BITS) != 0 || (!antp_waited_for(pool) && antp_could_take(pool, tail));
 }
 
 /* Time during which others had the processor does not count. */
@@ -107,7 +104,7 @@ static int64_t look_lasted(int64_t *last)
     return spent < LOOK_NS ? spent : LOOK_NS;
 }
 
-static bool room_soon(pool_t *pool, int64_t deadline)
+static bool room_soon(pool_t *pool, bool (*has_room)(pool_t *), int64_t deadline)
 {
     int64_t now = antp_now();
     if (now >= deadline || !worth_a_look(pool, now))
@@ -123,11 +120,11 @@ static bool room_soon(pool_t *pool, int64_t deadline)
     return false;
 }
 
-static bool look_for_room(pool_t *pool, int64_t deadline)
+bool antp_look_for_room(pool_t *pool, bool (*has_room)(pool_t *), int64_t deadline)
 {
     bool found = false;
     if (atomic_fetch_add(&pool->lookers, 1) < LOOKERS_MAX)
-        found = room_soon(pool, deadline);
+        found = room_soon(pool, has_room, deadline);
     atomic_fetch_sub(&pool->lookers, 1);
     return found;
 }
@@ -142,7 +139,7 @@ static pool_err push_or_wait(pool_t *pool, const struct antp_task *task, int64_t
         case ANTP_ROOM_ASLEEP: return err;
         case ANTP_ROOM_FULL:
         case ANTP_ROOM_WAITED:
-            if (look_for_room(pool, deadline))
+            if (antp_look_for_room(pool, antp_has_room, deadline))
                 break;
             return antp_wait_for_slot(pool, task, deadline);
         case ANTP_ROOM_BUSY: return antp_wait_for_slot(pool, task, deadline);
@@ -160,28 +157,26 @@ static bool discarding_makes_room(pool_t *pool)
 static pool_err push_or_discard(pool_t *pool, const struct antp_task *task)
 {
     for (;;) {
-        pool_err err = push_or_refuse(pool, task);
+        pool_err err = antp_push_or_refuse(pool, task);
         if (err != POOL_ERR_OVERLOAD || !discarding_makes_room(pool) ||
             !antp_discard_one(pool, pool->discard_handler, pool->discard_user))
             return err;
     }
 }
 
-static pool_err by_policy(pool_t *pool, const struct antp_task *task, struct manner manner)
+static pool_err by_policy(pool_t *pool, const struct antp_task *task, struct antp_manner manner)
 {
     switch (manner.policy) {
     case POOL_REFUSE:
-    case POOL_CALLER_RUNS: return push_or_refuse(pool, task);
+    case POOL_CALLER_RUNS: return antp_push_or_refuse(pool, task);
     case POOL_DISCARD_OLDEST: return push_or_discard(pool, task);
     default: return push_or_wait(pool, task, manner.deadline);
     }
 }
 
-/* Counted as inside from the first look on: to its caller it is a blocked call, even
- * while it spins. */
-static pool_err submit_at_limit(pool_t *pool, const struct antp_task *task, struct manner manner)
+/* The caller is counted as inside, which ends here. */
+pool_err antp_submit_inside(pool_t *pool, const struct antp_task *task, struct antp_manner manner)
 {
-    antp_enter(pool);
     pool_err err = by_policy(pool, task, manner);
     if (err == POOL_ERR_OVERLOAD && manner.policy == POOL_CALLER_RUNS) {
         antp_run_inline(pool, task);
@@ -189,6 +184,14 @@ static pool_err submit_at_limit(pool_t *pool, const struct antp_task *task, stru
     }
     antp_exit(pool);
     return err;
+}
+
+/* Counted as inside from the first look on: to its caller it is a blocked call, even
+ * while it spins. */
+static pool_err submit_at_limit(pool_t *pool, const struct antp_task *task, struct antp_manner manner)
+{
+    antp_enter(pool);
+    return antp_submit_inside(pool, task, manner);
 }
 
 /* A closed pool that this drained has idle workers that nobody else sends home. */
@@ -239,7 +242,7 @@ static inline pool_err submit(pool_t *pool, const struct antp_task *task)
 {
     if (ANTP_LIKELY(push(pool, task) == ANTP_ROOM))
         return POOL_OK;
-    return submit_at_limit(pool, task, (struct manner){pool->policy, ANTP_NEVER});
+    return submit_at_limit(pool, task, (struct antp_manner){pool->policy, ANTP_NEVER});
 }
 
 pool_err pool_submit(pool_t *pool, pool_task_fn fn, void *arg)
@@ -256,7 +259,7 @@ pool_err pool_try_submit(pool_t *pool, pool_task_fn fn, void *arg)
     struct antp_task task = {fn, arg, NULL, 0};
     if (push(pool, &task) == ANTP_ROOM)
         return POOL_OK;
-    return submit_at_limit(pool, &task, (struct manner){POOL_REFUSE, 0});
+    return submit_at_limit(pool, &task, (struct antp_manner){POOL_REFUSE, 0});
 }
 
 pool_err pool_submit_timeout(pool_t *pool, pool_task_fn fn, void *arg, int64_t ms)
@@ -267,7 +270,7 @@ pool_err pool_submit_timeout(pool_t *pool, pool_task_fn fn, void *arg, int64_t m
     struct antp_task task = {fn, arg, NULL, 0};
     if (push(pool, &task) == ANTP_ROOM)
         return POOL_OK;
-    return submit_at_limit(pool, &task, (struct manner){pool->policy, antp_deadline(ms)});
+    return submit_at_limit(pool, &task, (struct antp_manner){pool->policy, antp_deadline(ms)});
 }
 
 pool_err pool_invoke(pool_t *pool, void *arg)
@@ -308,7 +311,7 @@ pool_err pool_submit_copy(pool_t *pool, pool_task_fn fn, const void *data, size_
 static size_t push_some(pool_t *pool, pool_task_fn fn, void *const args[], size_t n)
 {
     uint64_t position, claimed;
-    if (atomic_load_explicit(&pool->waiting, memory_order_relaxed) > 0 ||
+    if (antp_waited_for(pool) ||
         antp_claim(pool, n < BATCH ? n : BATCH, &position, &claimed) != ANTP_ROOM)
         return 0;
     bool wake = wake_wanted(pool);

@@ -121,10 +121,10 @@ void antp_sleeper_fini(struct antp_sleeper *sleeper)
     antp_cond_fini(&sleeper->wake);
 }
 
-bool antp_sleep_locked(pool_t *pool, struct antp_sleeper *sleeper, int64_t deadline)
+bool antp_sleep_locked(pthread_mutex_t *lock, struct antp_sleeper *sleeper, int64_t deadline)
 {
     while (!sleeper->woken)
-        if (!antp_cond_wait_until(&sleeper->wake, &pool->lock, deadline))
+        if (!antp_cond_wait_until(&sleeper->wake, lock, deadline))
             return sleeper->woken;
     return true;
 }

@@ -11,12 +11,15 @@
  * any free slot goes to the oldest. (One that joins while the queue is low anyway is aged at
  * once.)
  *
- * Nobody is stranded: a waiter counts itself in pool->waiting, then looks for room; a
- * worker counts its task as done, and looks at pool->waiting after its next swap, of head or
+ * Nobody is stranded: a waiter counts itself in line->waiting, then looks for room; a
+ * worker counts its task as done, and looks at line->waiting after its next swap, of head or
  * in settle() (all seq_cst, see antp_see_finished). Where the
  * worker leaves it at that because the queue is not low, the waiter is not yet aged and
  * will look again by itself. An admission stopped by a cell whose taker is about to free
  * it (ANTP_ROOM_BUSY) is retried by that taker, and by the waiter after ANTP_AGE_NS.
+ *
+ * Who waits for a slot of any shard of a multipool stands in the line of that
+ * (multi_submit.c). The two lines of a shard take turns at going first.
  */
 #include "ring.h"
 
@@ -25,45 +28,109 @@ static struct antp_waiter *waiter_of(struct antp_link *link)
     return (struct antp_waiter *)link; /* the link is the first member of the first member */
 }
 
-static void leave_list_locked(pool_t *pool, struct antp_waiter *waiter)
+/* ---- A line -------------------------------------------------------------------------------- */
+
+void antp_line_init(struct antp_line *line)
 {
-    antp_list_remove(&waiter->sleeper.link);
-    atomic_fetch_sub(&pool->waiting, 1);
-    if (waiter->aged)
-        atomic_fetch_sub(&pool->aged, 1);
-    if (waiter->stuck)
-        pool->stuck--;
+    antp_list_init(&line->waiters);
 }
 
-static void settle_locked(pool_t *pool, struct antp_waiter *waiter, pool_err answer)
+void antp_join_line_locked(struct antp_line *line, struct antp_waiter *me)
 {
-    leave_list_locked(pool, waiter);
+    antp_list_append(&line->waiters, &me->sleeper.link);
+    atomic_fetch_add(&line->stuck, me->stuck);
+    atomic_fetch_add(&line->waiting, 1); /* seq_cst: pairs with the loads in got_task and settle */
+}
+
+static void leave_line_locked(struct antp_line *line, struct antp_waiter *waiter)
+{
+    antp_list_remove(&waiter->sleeper.link);
+    atomic_fetch_sub(&line->waiting, 1);
+    if (waiter->aged)
+        atomic_fetch_sub(&line->aged, 1);
+    if (waiter->stuck)
+        atomic_fetch_sub(&line->stuck, 1);
+}
+
+static void settle_locked(struct antp_line *line, struct antp_waiter *waiter, pool_err answer)
+{
+    leave_line_locked(line, waiter);
     waiter->answer = answer;
     antp_sleeper_wake_locked(&waiter->sleeper);
 }
 
-void antp_refuse_waiters_locked(pool_t *pool)
+/* The waiter itself, awake. */
+void antp_give_up_locked(struct antp_line *line, struct antp_waiter *me, pool_err answer)
 {
-    while (!antp_list_empty(&pool->waiters))
-        settle_locked(pool, waiter_of(pool->waiters.next), POOL_ERR_CLOSED);
+    leave_line_locked(line, me);
+    me->answer = answer;
+    me->sleeper.woken = true;
+}
+
+void antp_grow_old_locked(struct antp_line *line, struct antp_waiter *me)
+{
+    if (me->aged)
+        return;
+    me->aged = true;
+    atomic_fetch_add(&line->aged, 1); /* pairs with the load in admission_due */
+}
+
+void antp_refuse_line_locked(struct antp_line *line)
+{
+    while (!antp_list_empty(&line->waiters))
+        settle_locked(line, waiter_of(line->waiters.next), POOL_ERR_CLOSED);
 }
 
 /* ---- Admission ---------------------------------------------------------------------------- */
 
-/* ANTP_ROOM: the oldest has its answer. */
-static enum antp_room admit_one_locked(pool_t *pool, struct antp_waiter *waiter)
+/* ANTP_ROOM: the oldest has its answer. One who waits for any shard may yet get in elsewhere. */
+static enum antp_room admit_one_locked(pool_t *pool, struct antp_line *line, struct antp_waiter *waiter)
 {
     uint64_t position, n;
     enum antp_room room = antp_claim(pool, 1, &position, &n);
     if (room == ANTP_ROOM) {
         antp_publish(pool, position, &waiter->task);
-        settle_locked(pool, waiter, POOL_OK);
+        settle_locked(line, waiter, POOL_OK);
     } else if (room == ANTP_ROOM_ASLEEP) {
         pool_err err = antp_awaken_locked(pool);
-        if (err != POOL_OK)
-            settle_locked(pool, waiter, err);
+        if (err == POOL_OK)
+            return ANTP_ROOM;
+        if (line != &pool->line)
+            return room;
+        settle_locked(line, waiter, err);
         return ANTP_ROOM;
     }
+    return room;
+}
+
+static enum antp_room admit_line_locked(pool_t *pool, struct antp_line *line)
+{
+    enum antp_room room = ANTP_ROOM;
+    while (room == ANTP_ROOM && !antp_list_empty(&line->waiters))
+        room = admit_one_locked(pool, line, waiter_of(line->waiters.next));
+    return room;
+}
+
+/* The line whose turn it is; that outside is not empty. */
+static struct antp_line *next_line_locked(pool_t *pool)
+{
+    struct antp_line *own = &pool->line, *outside = &pool->multi->line;
+    return pool->outside_first || antp_list_empty(&own->waiters) ? outside : own;
+}
+
+/* One from here, one from there, for as long as somebody stands outside. */
+static enum antp_room admit_by_turns_locked(pool_t *pool)
+{
+    multipool_t *multi = pool->multi;
+    enum antp_room room = ANTP_ROOM;
+    antp_lock(&multi->lock);
+    while (room == ANTP_ROOM && !antp_list_empty(&multi->line.waiters)) {
+        struct antp_line *line = next_line_locked(pool);
+        room = admit_one_locked(pool, line, waiter_of(line->waiters.next));
+        if (room == ANTP_ROOM)
+            pool->outside_first = line == &pool->line;
+    }
+    antp_unlock(&multi->lock);
     return room;
 }
 
@@ -71,19 +138,20 @@ static enum antp_room admit_one_locked(pool_t *pool, struct antp_waiter *waiter)
 static enum antp_room admit_locked(pool_t *pool)
 {
     enum antp_room room = ANTP_ROOM;
-    while (room == ANTP_ROOM && !antp_list_empty(&pool->waiters))
-        room = admit_one_locked(pool, waiter_of(pool->waiters.next));
-    return room;
+    if (ANTP_UNLIKELY(pool->multi != NULL) && atomic_load(&pool->multi->line.waiting) > 0)
+        room = admit_by_turns_locked(pool);
+    return room == ANTP_ROOM || room == ANTP_ROOM_ASLEEP ? admit_line_locked(pool, &pool->line) : room;
 }
 
 /* The caller is a worker or counted as inside. */
-void antp_admit(pool_t *pool)
+enum antp_room antp_admit(pool_t *pool)
 {
     antp_lock(&pool->lock);
-    admit_locked(pool);
+    enum antp_room room = admit_locked(pool);
     antp_unlock(&pool->lock);
     if (antp_has_work(pool)) /* admitting is submitting, so it owes the wake */
         antp_wake(pool);
+    return room;
 }
 
 /* ---- Deadlock ----------------------------------------------------------------------------- */
@@ -94,21 +162,76 @@ void antp_admit(pool_t *pool)
  * comparing two counts is enough; nothing changes behind them, since a stuck worker is
  * settled under the lock only. Looked at whenever one of the counts moves that way: a task
  * blocks, a worker leaves, the cap goes down, a start fails.
+ *
+ * The shards of a multipool together are looked at in the same places: when every worker of
+ * every shard is stuck, in its shard's line or in the common one, the newest there is refused.
  */
-void antp_break_deadlock_locked(pool_t *pool)
+static void refuse_newest_stuck_locked(struct antp_line *line)
 {
-    if (pool->stuck == 0)
-        return;
-    admit_locked(pool); /* room that nobody was told of is a way out; callers look for work */
-    uint64_t crew = atomic_load(&pool->crew);
-    if (pool->stuck == 0 || (unsigned)pool->stuck < antp_workers(crew))
-        return;
-    if (antp_has_work(pool) && antp_add_worker_locked(pool))
-        return;
-    struct antp_link *l = pool->waiters.prev;
+    struct antp_link *l = line->waiters.prev;
     while (!waiter_of(l)->stuck)
         l = l->prev;
-    settle_locked(pool, waiter_of(l), POOL_ERR_DEADLOCK);
+    settle_locked(line, waiter_of(l), POOL_ERR_DEADLOCK);
+}
+
+static int stuck(struct antp_line *line)
+{
+    return atomic_load(&line->stuck);
+}
+
+static void break_own_locked(pool_t *pool)
+{
+    if (stuck(&pool->line) == 0 || (unsigned)stuck(&pool->line) < antp_workers(atomic_load(&pool->crew)))
+        return;
+    if (!antp_has_work(pool) || !antp_add_worker_locked(pool))
+        refuse_newest_stuck_locked(&pool->line);
+}
+
+/* The counts of other shards are read one after the other, but where all are stuck only a call
+ * from outside can change them. */
+static bool all_stuck_locked(multipool_t *multi)
+{
+    int64_t n = stuck(&multi->line);
+    for (int i = 0; i < multi->n && n >= 0; i++)
+        n += stuck(&multi->shards[i]->line) - (int64_t)antp_workers(atomic_load(&multi->shards[i]->crew));
+    return n >= 0 && stuck(&multi->line) > 0;
+}
+
+/* Somebody is about to start a worker there, or has failed to. */
+static bool may_grow(pool_t *pool)
+{
+    return antp_has_work(pool) && !atomic_load(&pool->no_thread) &&
+           antp_workers(atomic_load(&pool->crew)) < atomic_load(&pool->worker_cap);
+}
+
+static bool another_may_grow(const pool_t *pool)
+{
+    const multipool_t *multi = pool->multi;
+    for (int i = 0; i < multi->n; i++)
+        if (multi->shards[i] != pool && may_grow(multi->shards[i]))
+            return true;
+    return false;
+}
+
+static void break_outside_locked(pool_t *pool)
+{
+    multipool_t *multi = pool->multi;
+    antp_lock(&multi->lock);
+    if (all_stuck_locked(multi) && !another_may_grow(pool) &&
+        (!antp_has_work(pool) || !antp_add_worker_locked(pool)))
+        refuse_newest_stuck_locked(&multi->line);
+    antp_unlock(&multi->lock);
+}
+
+void antp_break_deadlock_locked(pool_t *pool)
+{
+    bool outside = pool->multi != NULL && stuck(&pool->multi->line) > 0;
+    if (stuck(&pool->line) == 0 && !outside)
+        return;
+    admit_locked(pool); /* room that nobody was told of is a way out; callers look for work */
+    break_own_locked(pool);
+    if (outside)
+        break_outside_locked(pool);
 }
 
 /* ---- Waiting ------------------------------------------------------------------------------ */
@@ -116,31 +239,19 @@ void antp_break_deadlock_locked(pool_t *pool)
 static void join_list_locked(pool_t *pool, struct antp_waiter *me, int64_t deadline)
 {
     me->stuck = deadline == ANTP_NEVER && antp_is_worker_of(pool);
-    pool->stuck += me->stuck;
-    antp_list_append(&pool->waiters, &me->sleeper.link);
-    atomic_fetch_add(&pool->waiting, 1); /* seq_cst: pairs with the loads in got_task and settle */
+    antp_join_line_locked(&pool->line, me);
     antp_see_finished(pool);
-}
-
-static void give_up_locked(pool_t *pool, struct antp_waiter *me, pool_err answer)
-{
-    leave_list_locked(pool, me);
-    me->answer = answer;
-    me->sleeper.woken = true;
 }
 
 static void grow_old_locked(pool_t *pool, struct antp_waiter *me)
 {
-    if (me->aged)
-        return;
-    me->aged = true;
-    atomic_fetch_add(&pool->aged, 1); /* pairs with the load in admission_due */
+    antp_grow_old_locked(&pool->line, me);
     antp_see_finished(pool);
 }
 
 /* How long a waiter lets slots gather: about half of the limit, at the pace at which
  * tasks end. Only while more than a quarter is queued, so no worker lacks work meanwhile. */
-static int64_t youth_ns(pool_t *pool)
+int64_t antp_youth_ns(pool_t *pool)
 {
     int64_t each = antp_least(atomic_load_explicit(&pool->room_pace.each, memory_order_relaxed), ANTP_AGE_MAX_NS);
     int64_t limit = antp_least(atomic_load_explicit(&pool->limit, memory_order_relaxed), INT32_MAX);
@@ -154,10 +265,10 @@ static bool doze_locked(pool_t *pool, struct antp_waiter *me, enum antp_room roo
 {
     int64_t until = deadline;
     if (!me->aged || room == ANTP_ROOM_BUSY) {
-        int64_t soon = antp_add(antp_now(), room == ANTP_ROOM_BUSY ? ANTP_AGE_NS : youth_ns(pool));
+        int64_t soon = antp_add(antp_now(), room == ANTP_ROOM_BUSY ? ANTP_AGE_NS : antp_youth_ns(pool));
         until = antp_least(soon, deadline);
     }
-    if (antp_sleep_locked(pool, &me->sleeper, until))
+    if (antp_sleep_locked(&pool->lock, &me->sleeper, until))
         return true;
     grow_old_locked(pool, me);
     return until < deadline;
@@ -179,8 +290,8 @@ static enum antp_room join_or_give_up_locked(pool_t *pool, struct antp_waiter *m
 {
     join_list_locked(pool, me, deadline);
     enum antp_room room = admit_locked(pool);
-    if (!me->sleeper.woken && pool->max_blocking > 0 && atomic_load(&pool->waiting) > pool->max_blocking)
-        give_up_locked(pool, me, POOL_ERR_OVERLOAD);
+    if (!me->sleeper.woken && pool->max_blocking > 0 && atomic_load(&pool->line.waiting) > pool->max_blocking)
+        antp_give_up_locked(&pool->line, me, POOL_ERR_OVERLOAD);
     return room;
 }
 
@@ -200,7 +311,7 @@ static void wait_locked(pool_t *pool, struct antp_waiter *me, int64_t deadline)
             return;
         room = admit_locked(pool);
         if (!in_time && !me->sleeper.woken)
-            give_up_locked(pool, me, POOL_ERR_TIMEOUT);
+            antp_give_up_locked(&pool->line, me, POOL_ERR_TIMEOUT);
         pay_wake_locked(pool);
     }
 }

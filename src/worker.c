@@ -7,22 +7,23 @@
  * each freed slot would be a context switch per task. */
 static bool admission_due(pool_t *pool)
 {
-    if (atomic_load(&pool->waiting) == 0) /* pairs with the add in waiters.c */
+    if (!antp_waited_for(pool)) /* pairs with the add in waiters.c */
         return false;
-    return atomic_load(&pool->aged) > 0 || antp_queue_low(pool);
+    return atomic_load(&pool->line.aged) > 0 || (pool->multi != NULL && atomic_load(&pool->multi->line.aged) > 0) ||
+           antp_queue_low(pool);
 }
 
 void antp_attend(pool_t *pool)
 {
     if (admission_due(pool))
         antp_admit(pool);
-    if (atomic_load(&pool->quiet) > 0 && !antp_has_work(pool))
+    if (antp_quiet_awaited(pool) && !antp_has_work(pool))
         antp_tell_quiet(pool);
 }
 
 static inline bool somebody_waits(pool_t *pool)
 {
-    return (atomic_load(&pool->waiting) | atomic_load(&pool->quiet)) != 0;
+    return antp_waited_for(pool) || antp_quiet_awaited(pool);
 }
 
 void antp_finished(pool_t *pool, uint64_t n)
