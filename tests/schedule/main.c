@@ -86,6 +86,7 @@ static const struct scenario all[] = {
     {"multi", "multi_nested_exit", multi_nested_exit, false},
     {"multi", "multi_expiry", multi_expiry, false},
     {"multi", "multi_creates_fail", multi_creates_fail, false},
+    {"multi", "multi_thread_comes_back", multi_thread_comes_back, false},
     {"multi", "multi_no_thread_at_all", multi_no_thread_at_all, false},
     {"multi", "multi_release_timeout", multi_release_timeout, false},
     {"multi", "multi_max_blocking", multi_max_blocking, false},

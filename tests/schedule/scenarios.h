@@ -84,6 +84,7 @@ void multi_nested_beside_a_busy_one(void);
 void multi_nested_exit(void);
 void multi_expiry(void);
 void multi_creates_fail(void);
+void multi_thread_comes_back(void);
 void multi_no_thread_at_all(void);
 void multi_release_timeout(void);
 void multi_max_blocking(void);
