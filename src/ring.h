@@ -42,7 +42,7 @@
 #ifndef ANTPOOL_RING_H
 #define ANTPOOL_RING_H
 
-#include "internal.h"
+#include "multi.h"
 
 #include <string.h>
 
