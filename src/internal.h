@@ -467,7 +467,6 @@ void antp_default_after_fork(bool child);
 pool_err antp_open(pool_t *);
 pool_err antp_end(pool_t *, struct antp_sleeper *me, int inside, int64_t deadline);
 bool antp_may_open(pool_t *);              /* false: a reboot would be POOL_ERR_BUSY */
-bool antp_quiet_awaited(pool_t *);
 bool antp_is_quiet(pool_t *);
 void antp_tell_quiet(pool_t *);            /* those who wait for it, if so it is */
 

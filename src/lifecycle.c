@@ -50,12 +50,6 @@ bool antp_is_quiet(pool_t *pool)
     return ANTP_POSITION(atomic_load(&pool->tail)) == done && nobody_inline;
 }
 
-bool antp_quiet_awaited(pool_t *pool)
-{
-    return atomic_load(&pool->quiet) > 0 ||
-           (ANTP_UNLIKELY(pool->multi != NULL) && atomic_load(&pool->multi->quiet) > 0);
-}
-
 void antp_tell_quiet(pool_t *pool)
 {
     antp_lock(&pool->lock);

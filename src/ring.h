@@ -114,6 +114,13 @@ static inline bool antp_waited_for(pool_t *pool)
            (ANTP_UNLIKELY(pool->multi != NULL) && atomic_load(&pool->multi->line.waiting) > 0);
 }
 
+/* Whether anyone waits until nothing is queued or running. */
+static inline bool antp_quiet_awaited(pool_t *pool)
+{
+    return atomic_load(&pool->quiet) > 0 ||
+           (ANTP_UNLIKELY(pool->multi != NULL) && atomic_load(&pool->multi->quiet) > 0);
+}
+
 static inline bool antp_queue_low(pool_t *pool)
 {
     return (int64_t)antp_queued(pool) <= atomic_load(&pool->limit) / 4;
