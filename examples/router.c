@@ -56,8 +56,7 @@ static void make_router(router_t *router)
 {
     router->pick = pick_by_hash;
     for (int i = 0; i < POOLS; i++)
-        need_ok(pool_new_with(&router->pools[i], 1, pool_with_name("ledger"),
-                              pool_with_queue(64)),
+        need_ok(pool_new_with(&router->pools[i], 1, pool_with_name("ledger"), pool_with_queue(64)),
                 "pool_new");
 }
 
