@@ -305,6 +305,7 @@ struct pool {
     void *thread_user;
     pool_discard_fn discard_handler;
     void *discard_user;
+    struct antp_tenant *tenant; /* I: its place in a registry, which alone destroys it; or NULL */
 
     int janitor_members;  /* J: opens minus closes; armed only while above 0 */
     size_t janitor_place; /* J: place in the heap + 1; 0: not armed */
@@ -423,6 +424,7 @@ void antp_break_deadlock_locked(pool_t *); /* gives the newest stuck submit POOL
 /* ---- pool.c ----------------------------------------------------------------------------- */
 
 void antp_set_cap_locked(pool_t *, int cap);
+pool_err antp_pool_new(pool_t **out, int cap, const pool_options_t *, struct antp_tenant *);
 void antp_pool_free(pool_t *);
 bool antp_is_default(const pool_t *);
 void antp_default_before_fork(void);
@@ -432,6 +434,7 @@ void antp_default_after_fork(bool child);
 
 pool_err antp_open(pool_t *);
 pool_err antp_end(pool_t *, struct antp_sleeper *me, int inside, int64_t deadline);
+bool antp_is_quiet(pool_t *); /* at an instant during the call nothing was queued or running */
 void antp_tell_quiet(pool_t *);
 
 static inline void antp_enter(pool_t *pool)
@@ -446,6 +449,7 @@ void antp_wake_enders_locked(pool_t *);
 
 void antp_frame_push(struct antp_frame *, pool_t *, int worker);
 void antp_frame_pop(struct antp_frame *);
+const struct antp_frame *antp_frames(void); /* the newest of this thread, or NULL */
 bool antp_in_frame_of(const pool_t *);   /* this thread runs a task or callback of the pool */
 bool antp_is_worker_of(const pool_t *);
 void antp_run_inline(pool_t *, const struct antp_task *); /* gives the caller's count in inside back */

@@ -43,7 +43,7 @@ static pool_err check_may_wait(const pool_t *pool, int64_t ms)
 
 /* done is summed before tail is loaded: both only grow and done <= tail, so if they are
  * equal they were so at the instant between, at which inline_now is looked at. */
-static bool is_quiet(pool_t *pool)
+bool antp_is_quiet(pool_t *pool)
 {
     uint64_t done = antp_done(pool);
     bool nobody_inline = atomic_load(&pool->inline_now) == 0;
@@ -53,7 +53,7 @@ static bool is_quiet(pool_t *pool)
 void antp_tell_quiet(pool_t *pool)
 {
     antp_lock(&pool->lock);
-    if (is_quiet(pool))
+    if (antp_is_quiet(pool))
         antp_wake_all_locked(&pool->quieters);
     antp_unlock(&pool->lock);
 }
@@ -68,9 +68,9 @@ static pool_err wait_until(pool_t *pool, int64_t deadline)
     antp_enter(pool);
     antp_lock(&pool->lock);
     antp_list_append(&pool->quieters, &me.link);
-    atomic_fetch_add(&pool->quiet, 1); /* seq_cst, before is_quiet: pairs with got_task and settle */
+    atomic_fetch_add(&pool->quiet, 1); /* seq_cst, before antp_is_quiet: pairs with got_task and settle */
     antp_see_finished(pool);
-    if (!is_quiet(pool) && !antp_sleep_locked(pool, &me, deadline))
+    if (!antp_is_quiet(pool) && !antp_sleep_locked(pool, &me, deadline))
         err = POOL_ERR_TIMEOUT;
     atomic_fetch_sub(&pool->quiet, 1);
     antp_list_remove(&me.link);
@@ -214,6 +214,8 @@ pool_err pool_destroy(pool_t *pool)
 {
     if (pool == NULL)
         return POOL_OK;
+    if (pool->tenant != NULL)
+        return POOL_ERR_INVALID;
     if (antp_forked(pool)) {
         if (!antp_in_frame_of(pool)) /* else this thread's own record is in that memory */
             antp_pool_free(pool);

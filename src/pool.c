@@ -138,11 +138,13 @@ static pool_err build(pool_t *pool, int cap, const pool_options_t *options)
 }
 
 /* `me` waits for the threads of a prestart that failed half-way. */
-static pool_err make(pool_t **out, int cap, const pool_options_t *options, struct antp_sleeper *me)
+static pool_err make(pool_t **out, int cap, const pool_options_t *options, struct antp_tenant *tenant,
+                     struct antp_sleeper *me)
 {
     pool_t *pool = alloc_pool();
     if (pool == NULL)
         return POOL_ERR_NO_MEMORY;
+    pool->tenant = tenant;
     pool_err err = build(pool, cap, options);
     if (err == POOL_OK)
         err = antp_open(pool);
@@ -160,20 +162,25 @@ pool_err pool_new(pool_t **out, int cap)
     return pool_new_from(out, cap, NULL);
 }
 
-pool_err pool_new_from(pool_t **out, int cap, const pool_option_t *options)
+/* From options that were read. */
+pool_err antp_pool_new(pool_t **out, int cap, const pool_options_t *options, struct antp_tenant *tenant)
 {
-    pool_options_t read;
     struct antp_sleeper me;
-    pool_err err = out == NULL ? POOL_ERR_INVALID : antp_options_read(&read, cap, options);
-    if (err == POOL_OK)
-        err = antp_fork_watch();
+    pool_err err = antp_fork_watch();
     if (err == POOL_OK)
         err = antp_sleeper_init(&me);
     if (err != POOL_OK)
         return err;
-    err = make(out, cap, &read, &me);
+    err = make(out, cap, options, tenant, &me);
     antp_sleeper_fini(&me);
     return err;
+}
+
+pool_err pool_new_from(pool_t **out, int cap, const pool_option_t *options)
+{
+    pool_options_t read;
+    pool_err err = out == NULL ? POOL_ERR_INVALID : antp_options_read(&read, cap, options);
+    return err == POOL_OK ? antp_pool_new(out, cap, &read, NULL) : err;
 }
 
 /* ---- The default pool --------------------------------------------------------------------- */
