@@ -186,7 +186,8 @@ static int posts(const settings_t *settings)
     return settings->flood + settings->messages;
 }
 
-/* The queue takes everything at once: who posts never waits. */
+/* The queue takes everything at once: who posts never waits. Any room may be the one that is
+ * flooded, so each pool needs it: most of the memory of a thousand pools is their queues. */
 static pool_t *make_pool(chat_t *chat, int cap)
 {
     pool_t *pool;
