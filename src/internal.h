@@ -220,6 +220,12 @@ struct antp_line {
 
 /* ---- The pool ------------------------------------------------------------------------- */
 
+/* Whose pool it is, if not the user's: only they end it. */
+struct antp_owner {
+    multipool_t *multi;
+    struct antp_tenant *tenant;
+};
+
 /* A place of the ring: fn NULL is free. See ring.h. */
 struct antp_cell {
     _Atomic(pool_task_fn) fn;
@@ -313,6 +319,7 @@ struct pool {
     void *thread_user;
     pool_discard_fn discard_handler;
     void *discard_user;
+    struct antp_tenant *tenant; /* I: its place in a registry, which alone destroys it; or NULL */
 
     int janitor_members;  /* J: opens minus closes; armed only while above 0 */
     size_t janitor_place; /* J: place in the heap + 1; 0: not armed */
@@ -455,8 +462,8 @@ void antp_break_deadlock_locked(pool_t *); /* gives the newest stuck submit POOL
 
 /* ---- pool.c ----------------------------------------------------------------------------- */
 
-pool_err antp_pool_make(pool_t **out, int cap, const pool_options_t *, multipool_t *);
 void antp_set_cap_locked(pool_t *, int cap);
+pool_err antp_pool_new(pool_t **out, int cap, const pool_options_t *, struct antp_owner);
 void antp_pool_free(pool_t *);
 bool antp_is_default(const pool_t *);
 void antp_default_before_fork(void);
@@ -467,7 +474,7 @@ void antp_default_after_fork(bool child);
 pool_err antp_open(pool_t *);
 pool_err antp_end(pool_t *, struct antp_sleeper *me, int inside, int64_t deadline);
 bool antp_may_open(pool_t *);              /* false: a reboot would be POOL_ERR_BUSY */
-bool antp_is_quiet(pool_t *);
+bool antp_is_quiet(pool_t *);              /* at an instant during the call nothing was queued or running */
 void antp_tell_quiet(pool_t *);            /* those who wait for it, if so it is */
 
 static inline void antp_enter(pool_t *pool)
@@ -482,6 +489,7 @@ void antp_wake_enders_locked(pool_t *);
 
 void antp_frame_push(struct antp_frame *, pool_t *, int worker);
 void antp_frame_pop(struct antp_frame *);
+const struct antp_frame *antp_frames(void); /* the newest of this thread, or NULL */
 bool antp_in_frame_of(const pool_t *);   /* this thread runs a task or callback of the pool */
 bool antp_in_frame_of_multi(const multipool_t *);
 bool antp_is_worker_of(const pool_t *);

@@ -138,13 +138,14 @@ static pool_err build(pool_t *pool, int cap, const pool_options_t *options)
 }
 
 /* `me` waits for the threads of a prestart that failed half-way. */
-static pool_err make(pool_t **out, int cap, const pool_options_t *options, multipool_t *multi,
+static pool_err make(pool_t **out, int cap, const pool_options_t *options, struct antp_owner owner,
                      struct antp_sleeper *me)
 {
     pool_t *pool = alloc_pool();
     if (pool == NULL)
         return POOL_ERR_NO_MEMORY;
-    pool->multi = multi;
+    pool->multi = owner.multi;
+    pool->tenant = owner.tenant;
     pool_err err = build(pool, cap, options);
     if (err == POOL_OK)
         err = antp_open(pool);
@@ -162,7 +163,8 @@ pool_err pool_new(pool_t **out, int cap)
     return pool_new_from(out, cap, NULL);
 }
 
-pool_err antp_pool_make(pool_t **out, int cap, const pool_options_t *options, multipool_t *multi)
+/* From options that were read. */
+pool_err antp_pool_new(pool_t **out, int cap, const pool_options_t *options, struct antp_owner owner)
 {
     struct antp_sleeper me;
     pool_err err = antp_fork_watch();
@@ -170,7 +172,7 @@ pool_err antp_pool_make(pool_t **out, int cap, const pool_options_t *options, mu
         err = antp_sleeper_init(&me);
     if (err != POOL_OK)
         return err;
-    err = make(out, cap, options, multi, &me);
+    err = make(out, cap, options, owner, &me);
     antp_sleeper_fini(&me);
     return err;
 }
@@ -179,7 +181,7 @@ pool_err pool_new_from(pool_t **out, int cap, const pool_option_t *options)
 {
     pool_options_t read;
     pool_err err = out == NULL ? POOL_ERR_INVALID : antp_options_read(&read, cap, options);
-    return err == POOL_OK ? antp_pool_make(out, cap, &read, NULL) : err;
+    return err == POOL_OK ? antp_pool_new(out, cap, &read, (struct antp_owner){NULL, NULL}) : err;
 }
 
 /* ---- The default pool --------------------------------------------------------------------- */
