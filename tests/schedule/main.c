@@ -69,6 +69,20 @@ static const struct scenario all[] = {
     {"end", "reboot_meets_destroy", reboot_meets_destroy, false},
     {"end", "wait_for_release_now", wait_for_release_now, false},
     {"end", "wait_for_caller", wait_for_caller, false},
+    {"many", "reclaim_meets_submit", reclaim_meets_submit, false},
+    {"many", "reclaim_all", reclaim_all, false},
+    {"many", "reclaim_meets_put", reclaim_meets_put, false},
+    {"many", "reclaim_not_at_work", reclaim_not_at_work, false},
+    {"many", "two_make_one", two_make_one, true},
+    {"many", "making_fails", making_fails, false},
+    {"many", "making_fails_for_two", making_fails_for_two, false},
+    {"many", "ceiling", ceiling, false},
+    {"many", "ceiling_all_or_none", ceiling_all_or_none, false},
+    {"many", "drain_blocked", drain_blocked, false},
+    {"many", "destroy_meets_drain", destroy_meets_drain, false},
+    {"many", "destroy_meets_reaper", destroy_meets_reaper, false},
+    {"many", "destroy_behind_the_task", destroy_behind_the_task, false},
+    {"many", "walk", walk, false},
 };
 
 enum { N = sizeof all / sizeof *all };
@@ -77,8 +91,8 @@ static const char usage[] =
     "usage: schedule [OPTION]... [SCENARIO]...\n"
     "\n"
     "Runs scenarios, all if none is named, under many schedules. SCENARIO is a name, or what\n"
-    "several are about: limit, crew, end. A failure says which schedule it was, and what the\n"
-    "threads did; the exit code is then 1.\n"
+    "several are about: limit, crew, end, many. A failure says which schedule it was, and\n"
+    "what the threads did; the exit code is then 1.\n"
     "\n"
     "    --count N       schedules a scenario (2000)\n"
     "    --seed N        this one only, or the first with --count after it\n"

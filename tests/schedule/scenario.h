@@ -33,7 +33,7 @@ extern bool gate;
 extern int running, most_running;
 
 struct scenario {
-    const char *about; /* limit, crew, end */
+    const char *about; /* limit, crew, end, many */
     const char *name;
     void (*run)(void);
     bool depth_first; /* small enough to be searched */
