@@ -97,4 +97,20 @@ void reboot_at_once(void);
 void reboot_meets_release_now(void);
 void reboot_meets_destroy(void);
 
+/* scenario_registry.c */
+void reclaim_meets_submit(void);
+void reclaim_all(void);
+void reclaim_meets_put(void);
+void reclaim_not_at_work(void);
+void two_make_one(void);
+void making_fails(void);
+void making_fails_for_two(void);
+void ceiling(void);
+void ceiling_all_or_none(void);
+void drain_blocked(void);
+void destroy_meets_drain(void);
+void destroy_meets_reaper(void);
+void destroy_behind_the_task(void);
+void walk(void);
+
 #endif
