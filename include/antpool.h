@@ -32,6 +32,8 @@
  *    (pool_submit_many always sets *accepted.)
  *  - What a submitter wrote happens before its task starts. What a task wrote happens
  *    before pool_wait, pool_release_timeout or pool_destroy returns.
+ *  - Tasks are taken up in the order in which they were accepted; with cap 1 each sees what
+ *    the one before it wrote. (POOL_CALLER_RUNS runs a task ahead of those that are queued.)
  *  - Callbacks run in the calling thread, before the call returns, under no lock; the
  *    panic handler and the thread hooks run in the worker. They may call anything but
  *    pool_wait, pool_release_timeout and pool_destroy on their own pool.
@@ -242,7 +244,8 @@ pool_option_t pool_with_disable_purge(bool on);
 pool_option_t pool_with_func(pool_task_fn fn);
 
 /* Accepted tasks that may wait for a worker, 0 … INT_MAX; the pool has places for at most
- * 2^24 of them, whatever is asked for. No meaning when unlimited. */
+ * 2^24 of them, whatever is asked for. A place is 16 bytes, and takes memory from its first use
+ * on. No meaning when unlimited. */
 pool_option_t pool_with_queue(int tasks);
 
 pool_option_t pool_with_policy(pool_policy policy);

@@ -3,6 +3,8 @@
 #include "inject.h"
 #include "support.h"
 
+#include <sys/resource.h>
+
 enum { POOLS = 10000, STORM_THREADS = 4, STORM_POOLS = 500 };
 
 static pool_t *pools[POOLS];
@@ -51,6 +53,25 @@ static void test_used_pools_come_to_rest(void **state)
     assert_int_equal(count_threads(), before);
 }
 
+static long most_kib(void)
+{
+    struct rusage usage;
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    return usage.ru_maxrss;
+}
+
+/* Rings of a megabyte each. */
+static void test_large_queue_takes_no_memory_until_it_is_used(void **state)
+{
+    (void)state;
+    enum { RINGS = 200, KIB_EACH = 1024 };
+    long before = most_kib();
+    for (int i = 0; i < RINGS; i++)
+        pools[i] = make_pool_with(4, pool_with_queue(60000));
+    assert_true(most_kib() - before < RINGS * KIB_EACH / 4);
+    destroy_all(RINGS);
+}
+
 static void *come_and_go(void *counter)
 {
     for (int i = 0; i < scaled(STORM_POOLS); i++) {
@@ -92,6 +113,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         checked(test_ten_thousand_idle_pools_have_one_thread),
         checked(test_used_pools_come_to_rest),
+        checked(test_large_queue_takes_no_memory_until_it_is_used),
         checked(test_storm_of_pools_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
