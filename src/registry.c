@@ -436,10 +436,9 @@ pool_err pool_registry_release_timeout(pool_registry_t *registry, const char *co
 
 static void free_registry(pool_registry_t *registry)
 {
-    while (!antp_list_empty(&registry->tiers)) {
-        struct antp_tier *tier = (struct antp_tier *)registry->tiers.next;
-        antp_list_remove(&tier->link);
-        free_tier(tier);
+    for (struct antp_link *l = registry->tiers.next, *next; l != &registry->tiers; l = next) {
+        next = l->next;
+        free_tier((struct antp_tier *)l);
     }
     free(registry);
 }
@@ -450,10 +449,9 @@ static void free_in_child(pool_registry_t *registry)
 {
     if (is_inside(registry))
         return;
-    while (!antp_list_empty(&registry->tenants)) {
-        struct antp_tenant *tenant = antp_tenant_of(registry->tenants.next);
-        antp_list_remove(&tenant->link);
-        antp_tenant_free(tenant);
+    for (struct antp_link *l = registry->tenants.next, *next; l != &registry->tenants; l = next) {
+        next = l->next;
+        antp_tenant_free(antp_tenant_of(l));
     }
     free_registry(registry);
 }

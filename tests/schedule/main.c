@@ -74,6 +74,7 @@ static const struct scenario all[] = {
     {"many", "reclaim_meets_put", reclaim_meets_put, false},
     {"many", "reclaim_not_at_work", reclaim_not_at_work, false},
     {"many", "two_make_one", two_make_one, true},
+    {"many", "same_name_in_two_tiers", same_name_in_two_tiers, false},
     {"many", "making_fails", making_fails, false},
     {"many", "making_fails_for_two", making_fails_for_two, false},
     {"many", "ceiling", ceiling, false},
