@@ -1,5 +1,5 @@
 # The programs that put a question to antpool alone, and the table of the guide.
-foreach(program churn memory idle calls guide)
+foreach(program churn memory idle calls guide tenants)
     add_executable(${program} ${program}.c common.c proc.c)
     target_link_libraries(${program} PRIVATE antpool::antpool m)
     bench_finish(${program})

@@ -39,7 +39,7 @@ static int64_t hide_due(pool_registry_t *registry, struct antp_tenant **hidden)
     antp_lock(&registry->making);
     bool open = !atomic_load(&registry->closed); /* else they stay for who waits for them */
     for (struct antp_link *l = registry->tenants.next; open && l != &registry->tenants; l = l->next)
-        next = antp_least(next, antp_hide_idle_locked(antp_tenant_of(l), now, hidden));
+        next = antp_least(next, antp_hide_due_locked(antp_tenant_of(l), now, hidden));
     antp_unlock(&registry->making);
     int64_t soonest = antp_add(now, registry->idle_ns / 4);
     return next < soonest ? soonest : next;

@@ -1,4 +1,4 @@
-/* The calls of the registry; drain and destroy. The theory is in registry.h. */
+/* The calls of the registry but those that end it. The theory is in registry.h. */
 #include "registry.h"
 
 #include <stdlib.h>
@@ -47,6 +47,13 @@ undo_locks:
     return POOL_ERR_NO_MEMORY;
 }
 
+void antp_registry_fini(pool_registry_t *registry)
+{
+    antp_sleeper_fini(&registry->ender);
+    antp_cond_fini(&registry->changed);
+    fini_locks(registry, LOCKS);
+}
+
 static void init_lists(pool_registry_t *registry)
 {
     antp_list_init(&registry->tiers);
@@ -93,14 +100,7 @@ pool_err pool_registry_new(pool_registry_t **out, const pool_registry_limits_t *
 
 /* ---- Tiers -------------------------------------------------------------------------------- */
 
-static pool_err check(const pool_registry_t *registry)
-{
-    if (registry == NULL)
-        return POOL_ERR_INVALID;
-    return antp_registry_forked(registry) ? POOL_ERR_FORKED : POOL_OK;
-}
-
-static void free_tier(struct antp_tier *tier)
+void antp_tier_free(struct antp_tier *tier)
 {
     free(tier->name);
     free(tier);
@@ -141,7 +141,7 @@ static pool_err enter_tier(pool_registry_t *registry, struct antp_tier *tier)
 pool_err pool_registry_add_tier(pool_registry_t *registry, const char *name, int cap,
                                 const pool_option_t *options)
 {
-    pool_err err = check(registry);
+    pool_err err = antp_registry_check(registry);
     if (err != POOL_OK || name == NULL)
         return err != POOL_OK ? err : POOL_ERR_INVALID;
     struct antp_tier *tier = calloc(1, sizeof *tier);
@@ -151,7 +151,7 @@ pool_err pool_registry_add_tier(pool_registry_t *registry, const char *name, int
     if (err == POOL_OK)
         err = fits(registry, cap) ? enter_tier(registry, tier) : POOL_ERR_INVALID_CAP;
     if (err != POOL_OK)
-        free_tier(tier);
+        antp_tier_free(tier);
     return err;
 }
 
@@ -197,7 +197,7 @@ static pool_err call_guarded(struct antp_tenant *tenant, pool_t *pool, const str
 
 static pool_err hold(pool_registry_t *registry, const char *tier, const char *name, struct antp_tenant **out)
 {
-    pool_err err = check(registry);
+    pool_err err = antp_registry_check(registry);
     if (err != POOL_OK)
         return err;
     if (tier == NULL || name == NULL)
@@ -212,7 +212,7 @@ static pool_err submit(pool_registry_t *registry, const char *tier, const char *
                        const struct request *request)
 {
     struct antp_tenant *tenant;
-    pool_err err = check(registry);
+    pool_err err = antp_registry_check(registry);
     if (err == POOL_OK)
         err = request->fn == NULL || request->ms < 0 ? POOL_ERR_INVALID
                                                      : hold(registry, tier, name, &tenant);
@@ -249,7 +249,7 @@ pool_err pool_registry_submit_timeout(pool_registry_t *registry, const char *tie
 pool_err pool_registry_acquire(pool_registry_t *registry, const char *tier, const char *name, pool_t **out)
 {
     struct antp_tenant *tenant;
-    pool_err err = check(registry);
+    pool_err err = antp_registry_check(registry);
     if (err == POOL_OK)
         err = out == NULL ? POOL_ERR_INVALID : hold(registry, tier, name, &tenant);
     if (err == POOL_OK)
@@ -259,7 +259,7 @@ pool_err pool_registry_acquire(pool_registry_t *registry, const char *tier, cons
 
 pool_err pool_registry_put(pool_registry_t *registry, pool_t *pool)
 {
-    pool_err err = check(registry);
+    pool_err err = antp_registry_check(registry);
     if (err != POOL_OK)
         return err;
     if (pool == NULL || pool->tenant == NULL || pool->tenant->registry != registry)
@@ -270,32 +270,13 @@ pool_err pool_registry_put(pool_registry_t *registry, pool_t *pool)
 
 /* ---- Walking ------------------------------------------------------------------------------ */
 
-/* The first, or the one behind `last`, pinned; NULL: no more. `last` is unpinned at the end,
- * since until then the registry cannot be freed. tier NULL: any. */
-static struct antp_tenant *next_tenant(pool_registry_t *registry, struct antp_tenant *last,
-                                       const struct antp_tier *tier)
-{
-    struct antp_tenant *next = NULL;
-    antp_lock(&registry->making);
-    struct antp_link *l = last == NULL ? registry->tenants.next : last->link.next;
-    for (; next == NULL && l != &registry->tenants; l = l->next) {
-        struct antp_tenant *tenant = antp_tenant_of(l);
-        if ((tier == NULL || tenant->tier == tier) && antp_pin(tenant))
-            next = tenant;
-    }
-    antp_unlock(&registry->making);
-    if (last != NULL)
-        antp_unpin(last, false);
-    return next;
-}
-
 pool_err pool_registry_each(pool_registry_t *registry, pool_registry_visit_fn visit, void *user)
 {
-    pool_err err = check(registry);
+    pool_err err = antp_registry_check(registry);
     if (err != POOL_OK || visit == NULL)
         return err != POOL_OK ? err : POOL_ERR_INVALID;
     struct antp_tenant *tenant = NULL;
-    while ((tenant = next_tenant(registry, tenant, NULL)) != NULL) {
+    while ((tenant = antp_tenant_next(registry, tenant, NULL)) != NULL) {
         pool_t *pool = atomic_load(&tenant->pool); /* NULL: it is being made */
         if (pool != NULL)
             visit(user, pool, tenant->tier->name, tenant->name);
@@ -305,200 +286,10 @@ pool_err pool_registry_each(pool_registry_t *registry, pool_registry_visit_fn vi
 
 int pool_registry_pools(const pool_registry_t *registry)
 {
-    return check(registry) == POOL_OK ? atomic_load(&registry->pools) : 0;
+    return antp_registry_check(registry) == POOL_OK ? atomic_load(&registry->pools) : 0;
 }
 
 int pool_registry_total_cap(const pool_registry_t *registry)
 {
-    return check(registry) == POOL_OK ? (int)antp_least(atomic_load(&registry->total_cap), INT32_MAX) : 0;
-}
-
-/* ---- Closing ------------------------------------------------------------------------------ */
-
-/* This thread runs a task or callback of one of its pools. */
-static bool is_inside(const pool_registry_t *registry)
-{
-    for (const struct antp_frame *f = antp_frames(); f != NULL; f = f->outer)
-        if (f->pool->tenant != NULL && f->pool->tenant->registry == registry)
-            return true;
-    return false;
-}
-
-/* No pool is made once this is set under `making`; those that are being made are waited for. */
-static void close_all(pool_registry_t *registry)
-{
-    antp_lock(&registry->making);
-    atomic_store(&registry->closed, true);
-    antp_unlock(&registry->making);
-    struct antp_tenant *tenant = NULL;
-    while ((tenant = next_tenant(registry, tenant, NULL)) != NULL) {
-        antp_await_made(tenant);
-        pool_t *pool = atomic_load(&tenant->pool);
-        if (pool != NULL)
-            (void)pool_release(pool);
-    }
-}
-
-/* Until what was taken down is gone, and, for destroy, no drain is under way. */
-static pool_err wait_gone_locked(pool_registry_t *registry, struct antp_sleeper *me, int drains, int64_t deadline)
-{
-    pool_err err = POOL_OK;
-    antp_list_append(&registry->enders, &me->link);
-    while (err == POOL_OK && (registry->leaving > 0 || registry->drains > drains))
-        if (!antp_cond_wait_until(&me->wake, &registry->making, deadline) && registry->leaving > 0)
-            err = POOL_ERR_TIMEOUT;
-    antp_list_remove(&me->link);
-    return err;
-}
-
-/* ---- Drain -------------------------------------------------------------------------------- */
-
-static pool_err check_tiers(pool_registry_t *registry, const char *const tiers[])
-{
-    pool_err err = POOL_OK;
-    antp_lock(&registry->making);
-    for (; tiers != NULL && *tiers != NULL; tiers++)
-        if (antp_tier_find_locked(registry, *tiers) == NULL)
-            err = POOL_ERR_INVALID;
-    antp_unlock(&registry->making);
-    return err;
-}
-
-/* Once the time is up it only walks on, to give the pins back. */
-static pool_err wait_for_tier(pool_registry_t *registry, const struct antp_tier *tier, struct antp_sleeper *me,
-                              int64_t deadline)
-{
-    pool_err err = POOL_OK;
-    struct antp_tenant *tenant = NULL;
-    while ((tenant = next_tenant(registry, tenant, tier)) != NULL) {
-        pool_t *pool = atomic_load(&tenant->pool);
-        if (err == POOL_OK && pool != NULL)
-            err = antp_end(pool, me, INT32_MAX, deadline);
-    }
-    return err;
-}
-
-/* Those that are not named come last, as added: no tier is added any more, and what has been
- * waited for once is waited for in no time. */
-static pool_err wait_in_order(pool_registry_t *registry, const char *const tiers[], struct antp_sleeper *me,
-                              int64_t deadline)
-{
-    pool_err err = POOL_OK;
-    for (; err == POOL_OK && tiers != NULL && *tiers != NULL; tiers++)
-        err = wait_for_tier(registry, antp_tier_find_locked(registry, *tiers), me, deadline);
-    for (struct antp_link *l = registry->tiers.next; err == POOL_OK && l != &registry->tiers; l = l->next)
-        err = wait_for_tier(registry, (struct antp_tier *)l, me, deadline);
-    return err;
-}
-
-static void count_drain(pool_registry_t *registry, int one)
-{
-    antp_lock(&registry->making);
-    registry->drains += one;
-    antp_wake_all_locked(&registry->enders);
-    antp_unlock(&registry->making);
-}
-
-static pool_err drain(pool_registry_t *registry, const char *const tiers[], struct antp_sleeper *me,
-                      int64_t deadline)
-{
-    int cancel = antp_cancel_off();
-    count_drain(registry, 1);
-    close_all(registry);
-    pool_err err = wait_in_order(registry, tiers, me, deadline);
-    antp_lock(&registry->making);
-    if (err == POOL_OK)
-        err = wait_gone_locked(registry, me, INT32_MAX, deadline);
-    antp_unlock(&registry->making);
-    count_drain(registry, -1);
-    antp_cancel_restore(cancel);
-    return err;
-}
-
-pool_err pool_registry_release_timeout(pool_registry_t *registry, const char *const tiers[], int64_t ms)
-{
-    struct antp_sleeper me;
-    pool_err err = check(registry);
-    if (err == POOL_OK)
-        err = ms < 0 ? POOL_ERR_INVALID : check_tiers(registry, tiers);
-    if (err == POOL_OK && is_inside(registry))
-        err = POOL_ERR_DEADLOCK;
-    if (err == POOL_OK)
-        err = antp_sleeper_init(&me);
-    if (err != POOL_OK)
-        return err;
-    err = drain(registry, tiers, &me, antp_deadline(ms));
-    antp_sleeper_fini(&me);
-    return err;
-}
-
-/* ---- Destroy ------------------------------------------------------------------------------ */
-
-static void free_registry(pool_registry_t *registry)
-{
-    while (!antp_list_empty(&registry->tiers)) {
-        struct antp_tier *tier = (struct antp_tier *)registry->tiers.next;
-        antp_list_remove(&tier->link);
-        free_tier(tier);
-    }
-    free(registry);
-}
-
-/* Tenants that this thread stands in are kept, and what they point to; those that another
- * thread was freeing at the fork are lost. */
-static void free_in_child(pool_registry_t *registry)
-{
-    if (is_inside(registry))
-        return;
-    while (!antp_list_empty(&registry->tenants)) {
-        struct antp_tenant *tenant = antp_tenant_of(registry->tenants.next);
-        antp_list_remove(&tenant->link);
-        antp_tenant_free(tenant);
-    }
-    free_registry(registry);
-}
-
-static void end_all(pool_registry_t *registry)
-{
-    while (!antp_list_empty(&registry->tenants)) {
-        struct antp_tenant *tenant = antp_tenant_of(registry->tenants.next);
-        antp_await_unpinned(tenant);
-        antp_hide(tenant);
-        antp_tenant_end(tenant);
-    }
-}
-
-static void wait_gone(pool_registry_t *registry)
-{
-    antp_lock(&registry->making);
-    (void)wait_gone_locked(registry, &registry->ender, 0, ANTP_NEVER);
-    antp_unlock(&registry->making);
-}
-
-static void end_registry(pool_registry_t *registry)
-{
-    int cancel = antp_cancel_off();
-    close_all(registry);
-    antp_reaper_stop(registry);
-    wait_gone(registry);
-    end_all(registry);
-    antp_cancel_restore(cancel);
-    antp_sleeper_fini(&registry->ender);
-    antp_cond_fini(&registry->changed);
-    fini_locks(registry, LOCKS);
-}
-
-pool_err pool_registry_destroy(pool_registry_t *registry)
-{
-    if (registry == NULL)
-        return POOL_OK;
-    if (antp_registry_forked(registry)) {
-        free_in_child(registry);
-        return POOL_OK;
-    }
-    if (is_inside(registry))
-        return POOL_ERR_DEADLOCK;
-    end_registry(registry);
-    free_registry(registry);
-    return POOL_OK;
+    return antp_registry_check(registry) == POOL_OK ? (int)antp_least(atomic_load(&registry->total_cap), INT32_MAX) : 0;
 }

@@ -8,8 +8,10 @@
  * tenant is neither taken down nor freed. So a submit is two short turns of one lock out of
  * many, and never meets a pool that is being closed.
  *
- *     registry.c   the calls; drain and destroy
- *     tenants.c    finding, pinning, making, the ceilings, taking down
+ *     registry.c   the calls
+ *     drain.c      those that end it
+ *     making.c     making pools, the ceilings
+ *     tenants.c    finding, pinning, hiding, taking down
  *     reaper.c     the thread that takes down what was idle for long enough
  *
  *            hold()                            unpin(), the last
@@ -123,20 +125,39 @@ static inline bool antp_registry_forked(const pool_registry_t *registry)
     return registry->generation != atomic_load_explicit(&antp_generation, memory_order_relaxed);
 }
 
+static inline pool_err antp_registry_check(const pool_registry_t *registry)
+{
+    if (registry == NULL)
+        return POOL_ERR_INVALID;
+    return antp_registry_forked(registry) ? POOL_ERR_FORKED : POOL_OK;
+}
+
+/* ---- registry.c ------------------------------------------------------------------------ */
+
+void antp_registry_fini(pool_registry_t *); /* what must not be touched in a forked child */
+void antp_tier_free(struct antp_tier *);
+
 /* ---- tenants.c ------------------------------------------------------------------------- */
 
 struct antp_key antp_key(const char *tier, const char *name);
 struct antp_tier *antp_tier_find_locked(pool_registry_t *, const char *name); /* or NULL */
-pool_err antp_hold(pool_registry_t *, const struct antp_key *, struct antp_tenant **out); /* pins it */
-bool antp_pin(struct antp_tenant *);               /* one that is in the list; false: it is out */
-void antp_unpin(struct antp_tenant *, bool used);  /* the registry may be gone afterwards */
-void antp_await_made(struct antp_tenant *);        /* or failed: its pool is NULL */
-void antp_await_unpinned(struct antp_tenant *);    /* destroy only */
+struct antp_tenant *antp_pin_named(pool_registry_t *, const struct antp_key *); /* or NULL */
+void antp_unpin(struct antp_tenant *, bool used); /* the registry may be gone afterwards */
+void antp_await_unpinned(struct antp_tenant *);   /* destroy only */
+struct antp_tenant *antp_tenant_next(pool_registry_t *, struct antp_tenant *last, const struct antp_tier *);
+void antp_show_locked(struct antp_tenant *);
 void antp_hide(struct antp_tenant *);
-int64_t antp_hide_idle_locked(struct antp_tenant *, int64_t now, struct antp_tenant **hidden);
+int64_t antp_idle_since(struct antp_tenant *);
+bool antp_hide_if_idle_locked(struct antp_tenant *);
+int64_t antp_hide_due_locked(struct antp_tenant *, int64_t now, struct antp_tenant **hidden);
 void antp_end_hidden(struct antp_tenant *hidden);
-void antp_tenant_end(struct antp_tenant *);        /* nobody pins it or finds it */
+void antp_tenant_end(struct antp_tenant *); /* nobody pins it or finds it */
 void antp_tenant_free(struct antp_tenant *);
+
+/* ---- making.c -------------------------------------------------------------------------- */
+
+pool_err antp_hold(pool_registry_t *, const struct antp_key *, struct antp_tenant **out); /* pins it */
+void antp_await_made(struct antp_tenant *); /* or failed: its pool is NULL */
 
 /* ---- reaper.c -------------------------------------------------------------------------- */
 

@@ -95,6 +95,7 @@ static const struct scenario all[] = {
     {"tenants", "reclaim_meets_put", reclaim_meets_put, false},
     {"tenants", "reclaim_not_at_work", reclaim_not_at_work, false},
     {"tenants", "two_make_one", two_make_one, true},
+    {"tenants", "same_name_in_two_tiers", same_name_in_two_tiers, false},
     {"tenants", "making_fails", making_fails, false},
     {"tenants", "making_fails_for_two", making_fails_for_two, false},
     {"tenants", "ceiling", ceiling, false},

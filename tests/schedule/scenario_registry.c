@@ -141,6 +141,19 @@ void two_make_one(void)
     destroy_registry();
 }
 
+/* Few chains, so they stand side by side. */
+void same_name_in_two_tiers(void)
+{
+    pool_t *one, *two;
+    make_registry(0, 0, 0);
+    must(pool_registry_acquire(registry, "one", "a", &one) == POOL_OK);
+    must(pool_registry_acquire(registry, "two", "a", &two) == POOL_OK);
+    must(one != two && pool_cap(two) == 2 && pool_registry_total_cap(registry) == 3);
+    must(pool_registry_put(registry, one) == POOL_OK);
+    must(pool_registry_put(registry, two) == POOL_OK);
+    destroy_registry();
+}
+
 /* Threads fail: each is told, and what is left works. */
 void making_fails(void)
 {

@@ -103,6 +103,7 @@ void reclaim_all(void);
 void reclaim_meets_put(void);
 void reclaim_not_at_work(void);
 void two_make_one(void);
+void same_name_in_two_tiers(void);
 void making_fails(void);
 void making_fails_for_two(void);
 void ceiling(void);
