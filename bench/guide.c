@@ -2,12 +2,13 @@
  * How does antpool stand in the table of the guide to ants, "Multi-Pool Performance
  * Comparison", if its figures are measured?
  *
- *     guide [--row pool|invoke] [--n N] [--cap C]
+ *     guide [--row pool|invoke|multipool] [--n N] [--cap C]
  *
  * guide/guide.go has the rows of Go, with the same method and the same line. One thread
  * submits N (1000000) empty tasks; a task marks that it ran, and each must have run once.
  *
- *     subject              pool: pool_submit; invoke: pool_invoke
+ *     subject              pool: pool_submit; invoke: pool_invoke; multipool: multipool_submit
+ *                          to 4 shards, each with a quarter of the cap, by round robin
  *     ops                  tasks a second, from the first submit to the end of the last task,
  *                          the clock not being read in between
  *     submit50 submit99    ns of a submit call, median and 99 %, of 200000 more tasks, with a
@@ -25,11 +26,12 @@
 #include "antpool.h"
 #include "common.h"
 
-enum { TIMED = 200000 };
+enum { TIMED = 200000, SHARDS = 4 };
 
 static int n = 1000000, cap = 1000;
 static unsigned char *ran; /* a byte a task */
 static pool_t *pool;
+static multipool_t *multipool;
 
 static void check(pool_err err)
 {
@@ -78,9 +80,30 @@ static void pool_stop(void)
     check(pool_destroy(pool));
 }
 
+static void multipool_start(void)
+{
+    check(multipool_new(&multipool, SHARDS, (cap + SHARDS - 1) / SHARDS, MULTIPOOL_ROUND_ROBIN));
+}
+
+static void multipool_submit_task(unsigned char *mark)
+{
+    check(multipool_submit(multipool, task, mark));
+}
+
+static void multipool_wait_all(void)
+{
+    check(multipool_wait(multipool));
+}
+
+static void multipool_stop(void)
+{
+    check(multipool_destroy(multipool));
+}
+
 static const struct row rows[] = {
     {"pool", pool_start, submit_task, pool_wait_all, pool_stop},
     {"invoke", pool_start, invoke_task, pool_wait_all, pool_stop},
+    {"multipool", multipool_start, multipool_submit_task, multipool_wait_all, multipool_stop},
 };
 
 static const struct row *find(const char *name)

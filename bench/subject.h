@@ -20,6 +20,8 @@ struct subject_setup {
     const char *call;   /* "submit"; antpool.c knows others */
     int spin_us;        /* for antpool.c alone, as is the next: 0 is its default */
     int expiry_ms;
+    int shards;           /* for multipool.c alone … */
+    const char *strategy; /* … as is this */
 };
 
 extern const char subject_name[];

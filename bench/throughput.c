@@ -4,6 +4,7 @@
  *     throughput [--cap C | -1] [--queue Q] [--submitters S] [--tasks N] [--ms T]
  *                [--work-ns W] [--sleep-us U] [--prestart N] [--bare]
  *                [--call submit|invoke|copy|many16|many256] [--spin-us P]
+ *                [--shards K] [--strategy round-robin|…]   (throughput-multipool)
  *
  * One round: submits until N tasks or T milliseconds are over, and prints a line of
  * name=value. A task marks that it ran, then works W ns or sleeps U µs; each must have run
@@ -26,7 +27,8 @@
 
 enum { LOOK_AFTER_NS = 20000 }; /* how long one goes on without looking at the clock */
 
-static struct subject_setup setup = {.cap = 1000, .submitters = 1, .call = "submit"};
+static struct subject_setup setup = {
+    .cap = 1000, .submitters = 1, .call = "submit", .shards = 4, .strategy = "round-robin"};
 static int tasks = 64000000, ms = 300, work_ns, sleep_us, bare;
 static int64_t work_units;
 static unsigned char *ran; /* a byte a task */
@@ -172,6 +174,8 @@ int main(int argc, char **argv)
         {"--prestart", &setup.prestart, NULL, NULL, 0, 1 << 24},
         {"--spin-us", &setup.spin_us, NULL, NULL, -1, 1000000},
         {"--call", NULL, &setup.call, NULL, 0, 0},
+        {"--shards", &setup.shards, NULL, NULL, 1, 1 << 20},
+        {"--strategy", NULL, &setup.strategy, NULL, 0, 0},
         {"--bare", NULL, NULL, &bare, 0, 0},
         {NULL, NULL, NULL, NULL, 0, 0},
     });

@@ -516,7 +516,6 @@ void antp_default_after_fork(bool child);
 
 pool_err antp_open(pool_t *);
 pool_err antp_end(pool_t *, struct antp_sleeper *me, int inside, int64_t deadline);
-pool_err antp_await_end(pool_t *, int inside, int64_t deadline); /* closes it, waits for the threads and calls */
 bool antp_may_open(pool_t *);              /* false: a reboot would be POOL_ERR_BUSY */
 bool antp_quiet_awaited(pool_t *);
 bool antp_is_quiet(pool_t *);

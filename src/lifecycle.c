@@ -204,7 +204,7 @@ pool_err antp_end(pool_t *pool, struct antp_sleeper *me, int inside, int64_t dea
     return err;
 }
 
-pool_err antp_await_end(pool_t *pool, int inside, int64_t deadline)
+static pool_err end_pool(pool_t *pool, int inside, int64_t deadline)
 {
     struct antp_sleeper me;
     pool_err err = antp_sleeper_init(&me);
@@ -218,7 +218,7 @@ pool_err antp_await_end(pool_t *pool, int inside, int64_t deadline)
 pool_err pool_release_timeout(pool_t *pool, int64_t ms)
 {
     pool_err err = check_may_wait(pool, ms);
-    return err == POOL_OK ? antp_await_end(pool, INT32_MAX, antp_deadline(ms)) : err;
+    return err == POOL_OK ? end_pool(pool, INT32_MAX, antp_deadline(ms)) : err;
 }
 
 pool_err pool_destroy(pool_t *pool)
@@ -233,7 +233,7 @@ pool_err pool_destroy(pool_t *pool)
     bool lent = antp_is_default(pool) || pool->multi != NULL;
     pool_err err = lent ? POOL_ERR_INVALID : check_may_wait(pool, POOL_FOREVER);
     if (err == POOL_OK)
-        err = antp_await_end(pool, 1, ANTP_NEVER);
+        err = end_pool(pool, 1, ANTP_NEVER);
     if (err == POOL_OK)
         antp_pool_free(pool);
     return err;

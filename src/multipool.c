@@ -123,28 +123,47 @@ static pool_err check_new(multipool_t **out, int shards, multipool_strategy stra
     return POOL_ERR_INVALID_STRATEGY;
 }
 
-static void end_all(multipool_t *multi);
+/* Shard by shard, all closed before. A task may look at any shard, so none is freed before all
+ * have ended. */
+static void end_all(multipool_t *multi, struct antp_sleeper *me)
+{
+    for (int i = 0; i < multi->n; i++)
+        if (multi->shards[i] != NULL)
+            (void)antp_end(multi->shards[i], me, 1, ANTP_NEVER);
+}
+
+/* `me` waits for the threads of shards made before one that failed. */
+static pool_err make(multipool_t **out, int shards, int cap, multipool_strategy strategy,
+                     const pool_options_t *options, struct antp_sleeper *me)
+{
+    multipool_t *multi = alloc_multi();
+    if (multi == NULL)
+        return fail(POOL_ERR_NO_MEMORY);
+    multi->strategy = strategy;
+    pool_err err = build(multi, shards, cap, options);
+    if (err == POOL_OK) {
+        *out = multi;
+        return POOL_OK;
+    }
+    end_all(multi, me);
+    free_all(multi);
+    return err;
+}
 
 pool_err multipool_new_from(multipool_t **out, int shards, int cap, multipool_strategy strategy,
                             const pool_option_t *options)
 {
     pool_options_t read;
+    struct antp_sleeper me;
     pool_err err = check_new(out, shards, strategy);
     if (err == POOL_OK)
         err = antp_options_read(&read, cap, options);
+    if (err == POOL_OK)
+        err = antp_sleeper_init(&me);
     if (err != POOL_OK)
         return fail(err);
-    multipool_t *multi = alloc_multi();
-    if (multi == NULL)
-        return fail(POOL_ERR_NO_MEMORY);
-    multi->strategy = strategy;
-    err = build(multi, shards, cap, &read);
-    if (err == POOL_OK) {
-        *out = multi;
-        return POOL_OK;
-    }
-    end_all(multi);
-    free_all(multi);
+    err = make(out, shards, cap, strategy, &read, &me);
+    antp_sleeper_fini(&me);
     return err;
 }
 
@@ -186,20 +205,31 @@ pool_err multipool_release_now(multipool_t *multi, pool_discard_fn unstarted, vo
     return POOL_OK;
 }
 
-pool_err multipool_release_timeout(multipool_t *multi, int64_t ms)
+static pool_err end_by(multipool_t *multi, struct antp_sleeper *me, int64_t deadline)
 {
-    pool_err err = check_may_wait(multi, ms);
-    if (err != POOL_OK)
-        return err;
-    int64_t deadline = antp_deadline(ms);
+    pool_err err = POOL_OK;
     antp_multi_enter(multi);
     close_all(multi);
     for (int i = 0; i < multi->n; i++) {
-        pool_err here = antp_await_end(multi->shards[i], INT32_MAX, deadline);
+        pool_err here = antp_end(multi->shards[i], me, INT32_MAX, deadline);
         if (err == POOL_OK && here != POOL_OK)
             err = failed_at(i, here);
     }
     antp_multi_exit(multi);
+    return err;
+}
+
+pool_err multipool_release_timeout(multipool_t *multi, int64_t ms)
+{
+    struct antp_sleeper me;
+    pool_err err = check_may_wait(multi, ms);
+    if (err != POOL_OK)
+        return err;
+    err = antp_sleeper_init(&me);
+    if (err != POOL_OK)
+        return fail(err);
+    err = end_by(multi, &me, antp_deadline(ms));
+    antp_sleeper_fini(&me);
     return err;
 }
 
@@ -225,14 +255,6 @@ static void await_exits(multipool_t *multi, struct antp_sleeper *me)
     antp_unlock(&multi->lock);
 }
 
-/* A task may look at any shard, so none is freed before all have ended. */
-static void end_all(multipool_t *multi)
-{
-    for (int i = 0; i < multi->n; i++)
-        if (multi->shards[i] != NULL)
-            (void)antp_await_end(multi->shards[i], 1, ANTP_NEVER);
-}
-
 static pool_err end(multipool_t *multi)
 {
     struct antp_sleeper me;
@@ -242,8 +264,8 @@ static pool_err end(multipool_t *multi)
     int cancel = antp_cancel_off();
     close_all(multi);
     await_exits(multi, &me);
+    end_all(multi, &me);
     antp_sleeper_fini(&me);
-    end_all(multi);
     antp_cancel_restore(cancel);
     return POOL_OK;
 }

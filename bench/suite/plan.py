@@ -64,6 +64,21 @@ class Plan:
         return Section("calls", "Empty tasks, by the call that submits them", ["call"],
                        ["cap", "queue", "submitters"], [RATE], cases)
 
+    def contention(self):
+        shapes = [("pool", 1, "-"), ("multipool", 2, "round-robin"), ("multipool", 8, "round-robin")]
+        shapes += [("multipool", 4, strategy) for strategy in
+                   ("round-robin", "counter", "least-tasks", "two-choices", "sticky", "key")]
+        cases = []
+        for submitters in (1, 4, 16) if self.quick else (1, 2, 4, 8, 16):
+            for subject, shards, strategy in sorted(shapes, key=lambda shape: shape[1]):
+                options = {"cap": 64, "queue": 1024, "submitters": submitters}
+                case = self.throughput("antpool" if subject == "pool" else subject, options,
+                                       *([] if subject == "pool" else ["--shards", shards, "--strategy", strategy]))
+                case.keys = {"subject": subject, "shards": shards, "strategy": strategy, "submitters": submitters}
+                cases.append(case)
+        return Section("contention", "Empty tasks, cap 64 and queue 1024 in all, from more and more submitters",
+                       ["subject", "shards", "strategy"], ["submitters"], [RATE, THREADS], cases)
+
     def call_cost(self):
         names = ("submit", "try_submit", "invoke", "copy32", "many256")
         metrics = [Metric("amortised", "Submitter's side alone, ns per task", "ns", "less"),
@@ -168,7 +183,7 @@ class Plan:
         return Section("idle", "At rest", ["idle workers"], [], metrics, cases, 1)
 
     def guide(self):
-        rows = [("guide", "pool"), ("guide", "invoke")]
+        rows = [("guide", "pool"), ("guide", "invoke"), ("guide", "multipool")]
         if self.peers and os.path.exists(os.path.join(self.folder, "guide-go")):
             rows += [("guide-go", row) for row in ("plain", "errgroup", "errgroup-limit", "semaphore")]
         cases = [self.own(program, {"subject": "antpool" if program == "guide" else "go", "row": row}, ["--row", row])
@@ -182,6 +197,7 @@ class Plan:
                        metrics, cases)
 
     def all(self):
-        return [self.empty(), self.calls(), self.call_cost(), self.against_peers(), self.grain(), self.crowd(),
+        return [self.empty(), self.calls(), self.call_cost(), self.against_peers(), self.contention(), self.grain(),
+                self.crowd(),
                 self.blocking(), self.latency(), self.churn(), self.alive(), self.memory(), self.idle(),
                 self.guide()]

@@ -69,6 +69,26 @@ static const struct scenario all[] = {
     {"end", "reboot_meets_destroy", reboot_meets_destroy, false},
     {"end", "wait_for_release_now", wait_for_release_now, false},
     {"end", "wait_for_caller", wait_for_caller, false},
+    {"multi", "multi_any_slot", multi_any_slot, false},
+    {"multi", "multi_one_waits", multi_one_waits, true},
+    {"multi", "multi_two_lines", multi_two_lines, false},
+    {"multi", "multi_both_lines_blocked", multi_both_lines_blocked, false},
+    {"multi", "multi_release", multi_release, false},
+    {"multi", "multi_closed_one_by_one", multi_closed_one_by_one, false},
+    {"multi", "multi_timeout", multi_timeout, false},
+    {"multi", "multi_tune", multi_tune, false},
+    {"multi", "multi_reboot", multi_reboot, false},
+    {"multi", "multi_quiet", multi_quiet, false},
+    {"multi", "multi_quiet_at_once", multi_quiet_at_once, false},
+    {"multi", "multi_destroy", multi_destroy, false},
+    {"multi", "multi_nested", multi_nested, false},
+    {"multi", "multi_nested_beside_a_busy_one", multi_nested_beside_a_busy_one, false},
+    {"multi", "multi_nested_exit", multi_nested_exit, false},
+    {"multi", "multi_expiry", multi_expiry, false},
+    {"multi", "multi_creates_fail", multi_creates_fail, false},
+    {"multi", "multi_no_thread_at_all", multi_no_thread_at_all, false},
+    {"multi", "multi_release_timeout", multi_release_timeout, false},
+    {"multi", "multi_max_blocking", multi_max_blocking, false},
 };
 
 enum { N = sizeof all / sizeof *all };
@@ -77,7 +97,7 @@ static const char usage[] =
     "usage: schedule [OPTION]... [SCENARIO]...\n"
     "\n"
     "Runs scenarios, all if none is named, under many schedules. SCENARIO is a name, or what\n"
-    "several are about: limit, crew, end. A failure says which schedule it was, and what the\n"
+    "several are about: limit, crew, end, multi. A failure says which schedule it was, and what the\n"
     "threads did; the exit code is then 1.\n"
     "\n"
     "    --count N       schedules a scenario (2000)\n"

@@ -44,17 +44,23 @@ static bool is_open(void *unused)
     return gate;
 }
 
+static void stand_at_gate(void)
+{
+    at_gate++;
+    schedule_await(is_open, NULL);
+}
+
 static void do_job(struct job *job)
 {
     schedule_here();
+    if (job->waits_first)
+        stand_at_gate();
     if (job->child != NULL) {
-        job->child->answer = pool_submit(pool, job_task, job->child);
+        job->child->answer = job->child->by != NULL ? job->child->by(job->child) : by_submit(job->child);
         job->child->submitted = true;
     }
-    if (job->waits) {
-        at_gate++;
-        schedule_await(is_open, NULL);
-    }
+    if (job->waits)
+        stand_at_gate();
     if (job->takes > 0)
         schedule_sleep((int64_t)schedule_random((unsigned)job->takes));
 }

@@ -14,8 +14,10 @@ struct job {
     int ran, back;  /* back: handed back unrun */
     int64_t takes;  /* ns of virtual time */
     bool waits;     /* until `gate` is open */
+    bool waits_first; /* the same, before the child */
     bool panics, exits;
     struct job *child; /* submitted by its task, before all else */
+    pool_err (*by)(struct job *); /* as a child, in place of by_submit */
 };
 
 /* A thread of the scenario and the jobs that it submits. */
@@ -33,7 +35,7 @@ extern bool gate;
 extern int running, most_running;
 
 struct scenario {
-    const char *about; /* limit, crew, end */
+    const char *about; /* limit, crew, end, multi */
     const char *name;
     void (*run)(void);
     bool depth_first; /* small enough to be searched */

@@ -66,6 +66,28 @@ void prestart_fails(void);
 void wait_for_release_now(void);
 void wait_for_caller(void);
 
+/* scenario_multi.c */
+void multi_any_slot(void);
+void multi_one_waits(void);
+void multi_two_lines(void);
+void multi_both_lines_blocked(void);
+void multi_release(void);
+void multi_closed_one_by_one(void);
+void multi_timeout(void);
+void multi_tune(void);
+void multi_reboot(void);
+void multi_quiet(void);
+void multi_quiet_at_once(void);
+void multi_destroy(void);
+void multi_nested(void);
+void multi_nested_beside_a_busy_one(void);
+void multi_nested_exit(void);
+void multi_expiry(void);
+void multi_creates_fail(void);
+void multi_no_thread_at_all(void);
+void multi_release_timeout(void);
+void multi_max_blocking(void);
+
 /* scenario_reboot.c */
 void reboot(void);
 void reboot_fails(void);
