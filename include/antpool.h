@@ -32,6 +32,8 @@
  *    (pool_submit_many always sets *accepted.)
  *  - What a submitter wrote happens before its task starts. What a task wrote happens
  *    before pool_wait, pool_release_timeout or pool_destroy returns.
+ *  - Tasks are taken up in the order in which they were accepted; with cap 1 each sees what
+ *    the one before it wrote. (POOL_CALLER_RUNS runs a task ahead of those that are queued.)
  *  - Callbacks run in the calling thread, before the call returns, under no lock; the
  *    panic handler and the thread hooks run in the worker. They may call anything but
  *    pool_wait, pool_release_timeout and pool_destroy on their own pool.
@@ -242,7 +244,8 @@ pool_option_t pool_with_disable_purge(bool on);
 pool_option_t pool_with_func(pool_task_fn fn);
 
 /* Accepted tasks that may wait for a worker, 0 … INT_MAX; the pool has places for at most
- * 2^24 of them, whatever is asked for. No meaning when unlimited. */
+ * 2^24 of them, whatever is asked for. A place is 16 bytes, and takes memory from its first use
+ * on. No meaning when unlimited. */
 pool_option_t pool_with_queue(int tasks);
 
 pool_option_t pool_with_policy(pool_policy policy);
@@ -452,6 +455,142 @@ const char *pool_name(const pool_t *pool); /* valid until pool_destroy; "" for N
 
 /* The pool whose task (or caller-runs task) this thread is running, or NULL. */
 pool_t *pool_current(void);
+
+/* ---- Registry: a pool for each tenant -----------------------------------------------
+ *
+ *     pool_registry_t *tenants;
+ *     pool_registry_limits_t limits = {.idle_ms = 60000, .max_pools = 1000};
+ *     pool_registry_new(&tenants, &limits);
+ *     pool_registry_add_tier(tenants, "free", 2, NULL);
+ *     pool_registry_add_tier(tenants, "paid", 16, paid_options);
+ *     pool_registry_submit(tenants, "paid", "acme", render, page);   makes acme's pool
+ *
+ * Named pools, made on first use from the template of their tier, taken down when they have
+ * been idle, and made again on demand. The key is tier and name together: the same name in
+ * two tiers is two pools. A submit to a pool that exists allocates nothing and takes no lock
+ * that all names share. Two threads that ask for a new name at once make one pool. While one
+ * is being taken down, a new one of its name may be made beside it; no call on a registry
+ * meets a pool that is being taken down, so POOL_ERR_CLOSED comes from the drain alone.
+ *
+ * A pool is idle when nobody has acquired it, no call on it is under way and it has nothing
+ * queued or running. Once that holds, and idle_ms after its last use, it is taken down by a
+ * thread of the registry, within a quarter of idle_ms more. Last use is the return of a
+ * submit or a put; one that is found at work then is looked at again after idle_ms. The
+ * thread is made with the first pool; while no pool is idle it sleeps without a timeout.
+ *
+ * At a ceiling the pool whose last use is longest ago, of those that are idle, is taken down
+ * at once to make room, or as many as it takes; if that does not do, POOL_ERR_OVERLOAD, and
+ * none is. The caller does that itself: it returns when their threads have ended. A pool
+ * that is being taken down does not count any more.
+ *
+ * Making a pool takes its time, whatever the submit: pool_registry_try_submit does not wait
+ * at the limit, but may make the pool, or wait until another thread has. Workers take the
+ * affinity and the scheduling of the thread that made their pool, as everywhere.
+ *
+ * In a forked child every call on a registry made before the fork returns POOL_ERR_FORKED
+ * (pool_registry_destroy frees its memory); new ones work.
+ */
+typedef struct pool_registry pool_registry_t;
+
+/* Zero is no limit. */
+typedef struct pool_registry_limits {
+    int64_t idle_ms;   /* idle pools are taken down after this; 0 or POOL_FOREVER: never */
+    int max_pools;     /* so many at once */
+    int max_total_cap; /* so large the sum of their caps, as their tiers give them (a pool_tune
+                          does not count) */
+} pool_registry_limits_t;
+
+/*
+ * Makes a registry without tiers; limits NULL: none. *out is the caller's, to be ended by
+ * pool_registry_destroy. Errors: POOL_ERR_INVALID: out is NULL, or a limit negative;
+ * POOL_ERR_NO_MEMORY.
+ */
+POOL_MUST_USE pool_err pool_registry_new(pool_registry_t **out, const pool_registry_limits_t *limits);
+
+/*
+ * Adds a tier: pools of this cap, 1 … INT_MAX or POOL_UNLIMITED, with these options (NULL:
+ * none). The options are applied and checked here, and copied; `user` pointers are kept and
+ * stay the caller's to free after pool_registry_destroy. Each pool is named as it is asked
+ * for, whatever pool_with_name says. Tiers cannot be changed or removed.
+ * Errors: those of pool_new_from for its options; POOL_ERR_INVALID: registry or tier is NULL,
+ * or there is a tier of that name; POOL_ERR_INVALID_CAP also where the cap is above
+ * max_total_cap, or unlimited while that is set; POOL_ERR_CLOSED: drained; POOL_ERR_FORKED.
+ */
+POOL_MUST_USE pool_err pool_registry_add_tier(pool_registry_t *registry, const char *tier, int cap,
+                                              const pool_option_t *options);
+
+/*
+ * pool_submit, pool_try_submit and pool_submit_timeout to the pool of that tier and name,
+ * which is made if need be. `ms` is for the wait at the limit, making not counted.
+ * Errors: those of the submit; POOL_ERR_INVALID: a NULL argument (arg excepted), a negative
+ * time, or no such tier; POOL_ERR_CLOSED: drained; POOL_ERR_OVERLOAD: also, the pool would
+ * have to be made, at a ceiling, and no other is idle, or this is called from a thread hook,
+ * a logger or a discard handler of one of the registry's pools, which may not wait for the
+ * end of another; POOL_ERR_NO_MEMORY, POOL_ERR_NO_THREAD: also, it could not be made
+ * (whatever the reason, whoever waited for the making gets the same); POOL_ERR_DEADLOCK:
+ * also, from a thread hook or the logger of the very pool while it is being made.
+ */
+POOL_MUST_USE pool_err pool_registry_submit(pool_registry_t *registry, const char *tier, const char *name,
+                                            pool_task_fn fn, void *arg);
+POOL_MUST_USE pool_err pool_registry_try_submit(pool_registry_t *registry, const char *tier,
+                                                const char *name, pool_task_fn fn, void *arg);
+POOL_MUST_USE pool_err pool_registry_submit_timeout(pool_registry_t *registry, const char *tier,
+                                                    const char *name, pool_task_fn fn, void *arg,
+                                                    int64_t ms);
+
+/*
+ * The pool itself, for all other calls; made if need be. It is not taken down until it is
+ * given back by one pool_registry_put for each acquire, from whatever thread; no call on it
+ * may be under way then, nor begin later. Its tasks may use pool_current() without.
+ *
+ * It stays the registry's: pool_destroy of it is POOL_ERR_INVALID. Whoever releases it makes
+ * the submits of its name fail with POOL_ERR_CLOSED, until it is rebooted or, idle, taken
+ * down. A pool_tune lasts as long as the pool.
+ * Errors: those of pool_registry_submit that do not come from the submit. Of put:
+ * POOL_ERR_INVALID: not a pool of this registry; POOL_ERR_FORKED.
+ */
+POOL_MUST_USE pool_err pool_registry_acquire(pool_registry_t *registry, const char *tier, const char *name,
+                                             pool_t **out);
+pool_err pool_registry_put(pool_registry_t *registry, pool_t *pool);
+
+/*
+ * Calls `visit` for each pool, in this thread, under no lock; the pool is acquired for as
+ * long as that takes, which is no use of it. Each that is there from beginning to end is
+ * visited once; those that are made meanwhile are not. `visit` may call anything but
+ * pool_registry_destroy. Errors: POOL_ERR_INVALID: registry or visit is NULL; POOL_ERR_FORKED.
+ */
+typedef void (*pool_registry_visit_fn)(void *user, pool_t *pool, const char *tier, const char *name);
+pool_err pool_registry_each(pool_registry_t *registry, pool_registry_visit_fn visit, void *user);
+
+/* Pools that there are, or are being made, and the sum of their caps as their tiers give
+ * them, unlimited ones not counted; up to INT_MAX. Of NULL, or of a registry of the parent
+ * process, 0. */
+int pool_registry_pools(const pool_registry_t *registry);
+int pool_registry_total_cap(const pool_registry_t *registry);
+
+/*
+ * Drains: closes every pool first, as pool_release does, then waits for all of them until
+ * the one time is up: for those of the first tier in `tiers` (an array that NULL ends), of
+ * the second, and so on, then for those of the tiers that are not named, in the order in
+ * which they were added (tiers NULL: all of them), last for pools that were being taken down
+ * already. POOL_OK: every worker's thread of every pool has ended. For good: later submits
+ * and acquires get POOL_ERR_CLOSED, and the pools stay as they are until pool_registry_destroy.
+ * Errors: POOL_ERR_TIMEOUT: not yet, call again to go on waiting; and, nothing being closed:
+ * POOL_ERR_INVALID: registry is NULL, the time negative, or there is no such tier;
+ * POOL_ERR_DEADLOCK from inside a task or callback of one of its pools; POOL_ERR_NO_MEMORY
+ * as in pool_wait; POOL_ERR_FORKED.
+ */
+POOL_MUST_USE pool_err pool_registry_release_timeout(pool_registry_t *registry, const char *const tiers[],
+                                                     int64_t ms);
+
+/*
+ * Closes every pool if need be, waits until each was given back by whoever acquired it and
+ * has come to its end as in pool_destroy, and frees all. NULL is fine.
+ * Errors: POOL_ERR_DEADLOCK from inside a task or callback of one of its pools: nothing is
+ * closed. In a forked child the memory of a registry of the parent is freed: POOL_OK. (From
+ * inside such a task it is kept.)
+ */
+pool_err pool_registry_destroy(pool_registry_t *registry);
 
 /* ---- Panics ------------------------------------------------------------------------
  *

@@ -40,6 +40,11 @@ void antp_frame_pop(struct antp_frame *frame)
     top = frame->outer;
 }
 
+const struct antp_frame *antp_frames(void)
+{
+    return top;
+}
+
 bool antp_in_frame_of(const pool_t *pool)
 {
     for (const struct antp_frame *f = top; f != NULL; f = f->outer)

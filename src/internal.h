@@ -220,6 +220,12 @@ struct antp_line {
 
 /* ---- The pool ------------------------------------------------------------------------- */
 
+/* Whose pool it is, if not the user's: only they end it. */
+struct antp_owner {
+    multipool_t *multi;
+    struct antp_tenant *tenant;
+};
+
 /* A place of the ring: fn NULL is free. See ring.h. */
 struct antp_cell {
     _Atomic(pool_task_fn) fn;
@@ -313,47 +319,13 @@ struct pool {
     void *thread_user;
     pool_discard_fn discard_handler;
     void *discard_user;
+    struct antp_tenant *tenant; /* I: its place in a registry, which alone destroys it; or NULL */
 
     int janitor_members;  /* J: opens minus closes; armed only while above 0 */
     size_t janitor_place; /* J: place in the heap + 1; 0: not armed */
     int64_t janitor_due;  /* J: ns */
     bool armed;           /* L: the janitor will come without being asked */
     int reaps;            /* L: its visits to join threads since a worker last expired */
-};
-
-/* ---- Multipools ------------------------------------------------------------------------- */
-
-/* Where the threads that share this cursor go on in turn. */
-struct antp_cursor {
-    alignas(ANTP_APART) atomic_uint next; /* A: a lost step costs evenness only */
-};
-
-struct antp_picker {
-    struct antp_picker *older; /* I: kept until the end, a pick may be under way */
-    int (*pick)(void *user, multipool_t *, uint64_t key); /* I */
-    void *user;                                           /* I */
-};
-
-/* Its lock comes after those of its shards: see the lock order above. */
-struct multipool {
-    pool_t **shards;                       /* I */
-    int n;                                 /* I */
-    multipool_strategy strategy;           /* I */
-    pool_policy policy;                    /* I */
-    pool_task_fn func;                     /* I */
-    int max_blocking;                      /* I: for all shards together; 0: any number */
-    unsigned generation;                   /* I: see fork.c */
-    struct antp_cursor *cursors;           /* I */
-    unsigned cursor_mask;                  /* I: number of cursors - 1 */
-    _Atomic(struct antp_picker *) picker;  /* LA */
-
-    alignas(ANTP_APART) struct antp_line line; /* who waits for a slot of any shard */
-    atomic_int quiet;                      /* LA: threads in multipool_wait; pairs with done */
-
-    alignas(ANTP_APART) pthread_mutex_t lock;
-    struct antp_link quieters;             /* L: sleepers in multipool_wait */
-    struct antp_sleeper *ender;            /* L: in multipool_destroy, or NULL */
-    atomic_int inside;                     /* A up, L down: calls that destroy must wait for */
 };
 
 /* ---- options.c ------------------------------------------------------------------------- */
@@ -488,25 +460,10 @@ void antp_grow_old_locked(struct antp_line *, struct antp_waiter *);
 void antp_give_up_locked(struct antp_line *, struct antp_waiter *, pool_err answer);
 void antp_break_deadlock_locked(pool_t *); /* gives the newest stuck submit POOL_ERR_DEADLOCK */
 
-/* ---- multipool.c, multi_submit.c, pick.c -------------------------------------------------- */
-
-void antp_shard_closed(multipool_t *);    /* a shard was; under that shard's lock */
-void antp_tell_all_quiet(multipool_t *);  /* those who wait for it, if so it is */
-void antp_multi_exit(multipool_t *);      /* the caller was counted as inside */
-int antp_pick(multipool_t *, const uint64_t *key); /* a shard, or what the picker said */
-int antp_pick_least(multipool_t *, int first);     /* the fewest tasks, among equals the first from there on */
-pool_err antp_pick_init(multipool_t *);
-void antp_pick_fini(multipool_t *);
-
-static inline void antp_multi_enter(multipool_t *multi)
-{
-    atomic_fetch_add_explicit(&multi->inside, 1, memory_order_relaxed);
-}
-
 /* ---- pool.c ----------------------------------------------------------------------------- */
 
-pool_err antp_pool_make(pool_t **out, int cap, const pool_options_t *, multipool_t *);
 void antp_set_cap_locked(pool_t *, int cap);
+pool_err antp_pool_new(pool_t **out, int cap, const pool_options_t *, struct antp_owner);
 void antp_pool_free(pool_t *);
 bool antp_is_default(const pool_t *);
 void antp_default_before_fork(void);
@@ -517,8 +474,7 @@ void antp_default_after_fork(bool child);
 pool_err antp_open(pool_t *);
 pool_err antp_end(pool_t *, struct antp_sleeper *me, int inside, int64_t deadline);
 bool antp_may_open(pool_t *);              /* false: a reboot would be POOL_ERR_BUSY */
-bool antp_quiet_awaited(pool_t *);
-bool antp_is_quiet(pool_t *);
+bool antp_is_quiet(pool_t *);              /* at an instant during the call nothing was queued or running */
 void antp_tell_quiet(pool_t *);            /* those who wait for it, if so it is */
 
 static inline void antp_enter(pool_t *pool)
@@ -533,6 +489,7 @@ void antp_wake_enders_locked(pool_t *);
 
 void antp_frame_push(struct antp_frame *, pool_t *, int worker);
 void antp_frame_pop(struct antp_frame *);
+const struct antp_frame *antp_frames(void); /* the newest of this thread, or NULL */
 bool antp_in_frame_of(const pool_t *);   /* this thread runs a task or callback of the pool */
 bool antp_in_frame_of_multi(const multipool_t *);
 bool antp_is_worker_of(const pool_t *);
@@ -556,11 +513,6 @@ pool_err antp_fork_watch(void);
 static inline bool antp_forked(const pool_t *pool)
 {
     return pool->generation != atomic_load_explicit(&antp_generation, memory_order_relaxed);
-}
-
-static inline bool antp_multi_forked(const multipool_t *multi)
-{
-    return multi->generation != atomic_load_explicit(&antp_generation, memory_order_relaxed);
 }
 
 #endif

@@ -50,12 +50,6 @@ bool antp_is_quiet(pool_t *pool)
     return ANTP_POSITION(atomic_load(&pool->tail)) == done && nobody_inline;
 }
 
-bool antp_quiet_awaited(pool_t *pool)
-{
-    return atomic_load(&pool->quiet) > 0 ||
-           (ANTP_UNLIKELY(pool->multi != NULL) && atomic_load(&pool->multi->quiet) > 0);
-}
-
 void antp_tell_quiet(pool_t *pool)
 {
     antp_lock(&pool->lock);
@@ -77,7 +71,7 @@ static pool_err wait_until(pool_t *pool, int64_t deadline)
     antp_enter(pool);
     antp_lock(&pool->lock);
     antp_list_append(&pool->quieters, &me.link);
-    atomic_fetch_add(&pool->quiet, 1); /* seq_cst, before is_quiet: pairs with got_task and settle */
+    atomic_fetch_add(&pool->quiet, 1); /* seq_cst, before antp_is_quiet: pairs with got_task and settle */
     antp_see_finished(pool);
     if (!antp_is_quiet(pool) && !antp_sleep_locked(&pool->lock, &me, deadline))
         err = POOL_ERR_TIMEOUT;
@@ -225,13 +219,14 @@ pool_err pool_destroy(pool_t *pool)
 {
     if (pool == NULL)
         return POOL_OK;
+    if (pool->tenant != NULL || pool->multi != NULL)
+        return POOL_ERR_INVALID;
     if (antp_forked(pool)) {
         if (!antp_in_frame_of(pool)) /* else this thread's own record is in that memory */
             antp_pool_free(pool);
         return POOL_OK;
     }
-    bool lent = antp_is_default(pool) || pool->multi != NULL;
-    pool_err err = lent ? POOL_ERR_INVALID : check_may_wait(pool, POOL_FOREVER);
+    pool_err err = antp_is_default(pool) ? POOL_ERR_INVALID : check_may_wait(pool, POOL_FOREVER);
     if (err == POOL_OK)
         err = end_pool(pool, 1, ANTP_NEVER);
     if (err == POOL_OK)

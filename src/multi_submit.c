@@ -63,6 +63,7 @@ void antp_shard_closed(multipool_t *multi)
 struct sight {
     bool busy;    /* a cell of one is about to be free: to be looked at again */
     bool low;     /* the queue of one is low: its workers could go idle */
+    bool failed;  /* one has a slot, but no worker could be started: to be tried again */
     int unable;   /* shards that will never call: closed, or without a worker and none to be had */
     pool_err why; /* of those, what weighs most */
 };
@@ -80,13 +81,14 @@ static void look_at(pool_t *shard, struct sight *sight)
         return;
     }
     sight->why = weightier(sight->why, err);
+    sight->failed |= err != POOL_ERR_CLOSED;
     sight->unable++;
 }
 
 /* Lets in whom it can, the caller among them. */
 static struct sight look_everywhere(multipool_t *multi)
 {
-    struct sight sight = {false, false, 0, POOL_ERR_CLOSED};
+    struct sight sight = {.why = POOL_ERR_CLOSED};
     for (int i = 0; i < multi->n; i++)
         look_at(multi->shards[i], &sight);
     return sight;
@@ -145,13 +147,15 @@ static bool doze(multipool_t *multi, struct antp_waiter *me, int64_t until)
 }
 
 
-/* The first sleep ends by itself, as in waiters.c, and so does one behind a cell in use. */
-static int64_t doze_until(pool_t *shard, const struct antp_waiter *me, const struct sight *sight, int64_t deadline)
+/* The first sleep ends by itself, as in waiters.c, and so does one behind a cell in use, or
+ * while threads are refused. */
+static int64_t doze_ns(pool_t *shard, const struct antp_waiter *me, const struct sight *sight)
 {
-    if (me->aged && !sight->busy)
-        return deadline;
-    int64_t most = sight->busy ? ANTP_AGE_NS : antp_youth_ns(shard);
-    return antp_least(antp_add(antp_now(), most), deadline);
+    if (sight->busy)
+        return ANTP_AGE_NS;
+    if (!me->aged)
+        return antp_youth_ns(shard);
+    return sight->failed ? ANTP_AGE_MAX_NS : ANTP_NEVER;
 }
 
 static void wait_in_line(multipool_t *multi, pool_t *shard, struct antp_waiter *me, int64_t deadline)
@@ -169,7 +173,9 @@ static void wait_in_line(multipool_t *multi, pool_t *shard, struct antp_waiter *
         sight = look_or_give_up(multi, me);
     }
     for (;;) {
-        int64_t until = doze_until(shard, me, &sight, deadline);
+        int64_t most = doze_ns(shard, me, &sight), until = deadline;
+        if (most < ANTP_NEVER)
+            until = antp_least(antp_add(antp_now(), most), deadline);
         if (doze(multi, me, until))
             return;
         grow_old(multi, me);

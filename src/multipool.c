@@ -82,7 +82,7 @@ static pool_err make_shard(multipool_t *multi, int index, int cap, pool_options_
     char name[NAME_BYTES];
     snprintf(name, sizeof name, "%.200s.%d", options.name != NULL ? options.name : "pool", index);
     options.name = name;
-    pool_err err = antp_pool_make(&multi->shards[index], cap, &options, multi);
+    pool_err err = antp_pool_new(&multi->shards[index], cap, &options, (struct antp_owner){.multi = multi});
     return err == POOL_OK ? POOL_OK : failed_at(index, err);
 }
 

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { CELLS_MAX = 1 << 24 };
+enum { CELLS_MAX = 1 << 24, MAPPED_MIN = 65536 };
 
 /* Its address is the mark; a body of its own keeps linkers from folding it with others. */
 void antp_copied(void *unused)
@@ -48,12 +49,30 @@ static uint64_t stripes_for(int cap)
     return stripes;
 }
 
+/* A large ring is mapped: calloc may clear what it got, and so touch all of it. */
+static struct antp_cell *alloc_cells(uint64_t cells)
+{
+    size_t bytes = cells * sizeof(struct antp_cell);
+    if (bytes < MAPPED_MIN)
+        return calloc(cells, sizeof(struct antp_cell));
+    void *mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+static void free_cells(struct antp_cell *cells, uint64_t n)
+{
+    if (n * sizeof *cells < MAPPED_MIN)
+        free(cells);
+    else if (cells != NULL)
+        munmap(cells, n * sizeof *cells);
+}
+
 static pool_err alloc_parts(pool_t *pool, int cap, const pool_options_t *options)
 {
     uint64_t cells = cells_for(cap, options->queue), stripes = stripes_for(cap);
     pool->mask = cells - 1;
     pool->stripe_mask = stripes - 1;
-    pool->cells = calloc(cells, sizeof *pool->cells);
+    pool->cells = alloc_cells(cells);
     pool->stripes = aligned_alloc(ANTP_APART, stripes * sizeof *pool->stripes);
     pool->name = strdup(options->name != NULL ? options->name : "pool");
     if (pool->cells == NULL || pool->stripes == NULL || pool->name == NULL)
@@ -104,7 +123,7 @@ void antp_pool_free(pool_t *pool)
         pthread_mutex_destroy(&pool->lock);
     free(atomic_load(&pool->copies));
     free(pool->stripes);
-    free(pool->cells);
+    free_cells(pool->cells, pool->mask + 1);
     free(pool->name);
     free(pool);
 }
@@ -138,13 +157,14 @@ static pool_err build(pool_t *pool, int cap, const pool_options_t *options)
 }
 
 /* `me` waits for the threads of a prestart that failed half-way. */
-static pool_err make(pool_t **out, int cap, const pool_options_t *options, multipool_t *multi,
+static pool_err make(pool_t **out, int cap, const pool_options_t *options, struct antp_owner owner,
                      struct antp_sleeper *me)
 {
     pool_t *pool = alloc_pool();
     if (pool == NULL)
         return POOL_ERR_NO_MEMORY;
-    pool->multi = multi;
+    pool->multi = owner.multi;
+    pool->tenant = owner.tenant;
     pool_err err = build(pool, cap, options);
     if (err == POOL_OK)
         err = antp_open(pool);
@@ -162,7 +182,8 @@ pool_err pool_new(pool_t **out, int cap)
     return pool_new_from(out, cap, NULL);
 }
 
-pool_err antp_pool_make(pool_t **out, int cap, const pool_options_t *options, multipool_t *multi)
+/* From options that were read. */
+pool_err antp_pool_new(pool_t **out, int cap, const pool_options_t *options, struct antp_owner owner)
 {
     struct antp_sleeper me;
     pool_err err = antp_fork_watch();
@@ -170,7 +191,7 @@ pool_err antp_pool_make(pool_t **out, int cap, const pool_options_t *options, mu
         err = antp_sleeper_init(&me);
     if (err != POOL_OK)
         return err;
-    err = make(out, cap, options, multi, &me);
+    err = make(out, cap, options, owner, &me);
     antp_sleeper_fini(&me);
     return err;
 }
@@ -179,7 +200,7 @@ pool_err pool_new_from(pool_t **out, int cap, const pool_option_t *options)
 {
     pool_options_t read;
     pool_err err = out == NULL ? POOL_ERR_INVALID : antp_options_read(&read, cap, options);
-    return err == POOL_OK ? antp_pool_make(out, cap, &read, NULL) : err;
+    return err == POOL_OK ? antp_pool_new(out, cap, &read, (struct antp_owner){NULL, NULL}) : err;
 }
 
 /* ---- The default pool --------------------------------------------------------------------- */

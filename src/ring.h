@@ -42,7 +42,7 @@
 #ifndef ANTPOOL_RING_H
 #define ANTPOOL_RING_H
 
-#include "internal.h"
+#include "multi.h"
 
 #include <string.h>
 
@@ -112,6 +112,13 @@ static inline bool antp_waited_for(pool_t *pool)
 {
     return atomic_load(&pool->line.waiting) > 0 ||
            (ANTP_UNLIKELY(pool->multi != NULL) && atomic_load(&pool->multi->line.waiting) > 0);
+}
+
+/* Whether anyone waits until nothing is queued or running. */
+static inline bool antp_quiet_awaited(pool_t *pool)
+{
+    return atomic_load(&pool->quiet) > 0 ||
+           (ANTP_UNLIKELY(pool->multi != NULL) && atomic_load(&pool->multi->quiet) > 0);
 }
 
 static inline bool antp_queue_low(pool_t *pool)

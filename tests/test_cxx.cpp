@@ -73,6 +73,18 @@ static void test_new_from_an_array(void **)
     assert_int_equal(pool_destroy(pool), POOL_OK);
 }
 
+static void test_multipool_in_both_forms(void **)
+{
+    multipool_t *multi = nullptr;
+    assert_int_equal(multipool_new_with(&multi, 2, 3, MULTIPOOL_ROUND_ROBIN, pool_with_queue(1), pool_with_name("a")),
+                     POOL_OK);
+    assert_int_equal(multipool_free_slots(multi), 8);
+    assert_int_equal(multipool_destroy(multi), POOL_OK);
+    assert_int_equal(multipool_new_with(&multi, 2, 3, MULTIPOOL_STICKY, {pool_with_queue(2)}), POOL_OK);
+    assert_int_equal(multipool_free_slots(multi), 10);
+    assert_int_equal(multipool_destroy(multi), POOL_OK);
+}
+
 static void test_new_with_an_option_that_is_refused(void **)
 {
     pool_t *pool = nullptr;
@@ -255,6 +267,7 @@ int main()
         checked(test_new_with_options_in_braces),
         checked(test_new_with_stored_options),
         checked(test_new_from_an_array),
+        checked(test_multipool_in_both_forms),
         checked(test_new_with_an_option_that_is_refused),
         checked(test_tasks_run),
         checked(test_lambda_is_a_task),

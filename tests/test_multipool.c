@@ -1081,14 +1081,15 @@ static void test_gauges_of_one_shard_and_of_all(void **state)
     gate_fini(&gate);
 }
 
+typedef pool_err (*gauge_at_t)(const multipool_t *, int, int *);
+
 static void test_wrong_index_changes_nothing(void **state)
 {
     (void)state;
     int value = -7;
     multipool_t *multi = make_multi(2, 2, MULTIPOOL_ROUND_ROBIN);
-    pool_err (*const gauges[])(const multipool_t *, int, int *) = {
-        multipool_running_at, multipool_queued_at,  multipool_free_slots_at,
-        multipool_waiting_at, multipool_workers_at, multipool_idle_at};
+    static const gauge_at_t gauges[] = {multipool_running_at, multipool_queued_at,  multipool_free_slots_at,
+                                        multipool_waiting_at, multipool_workers_at, multipool_idle_at};
     for (size_t i = 0; i < sizeof gauges / sizeof *gauges; i++) {
         assert_int_equal(gauges[i](multi, 2, &value), POOL_ERR_INVALID_INDEX);
         assert_int_equal(gauges[i](multi, -1, &value), POOL_ERR_INVALID_INDEX);

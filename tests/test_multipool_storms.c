@@ -160,7 +160,7 @@ static void rage(struct storm *storm, void *(*const more[])(void *), int most)
     struct hand hands[SUBMITTERS];
     int n_more = 0;
     storm->n = scaled(TICKETS);
-    storm->tickets = calloc((size_t)(SUBMITTERS * storm->n), sizeof *storm->tickets);
+    storm->tickets = calloc(SUBMITTERS * (size_t)storm->n, sizeof *storm->tickets);
     assert_non_null(storm->tickets);
     for (; more[n_more] != NULL; n_more++)
         assert_int_equal(pthread_create(&meddlers[n_more], NULL, more[n_more], storm), 0);

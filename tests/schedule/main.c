@@ -86,9 +86,24 @@ static const struct scenario all[] = {
     {"multi", "multi_nested_exit", multi_nested_exit, false},
     {"multi", "multi_expiry", multi_expiry, false},
     {"multi", "multi_creates_fail", multi_creates_fail, false},
+    {"multi", "multi_thread_comes_back", multi_thread_comes_back, false},
     {"multi", "multi_no_thread_at_all", multi_no_thread_at_all, false},
     {"multi", "multi_release_timeout", multi_release_timeout, false},
     {"multi", "multi_max_blocking", multi_max_blocking, false},
+    {"tenants", "reclaim_meets_submit", reclaim_meets_submit, false},
+    {"tenants", "reclaim_all", reclaim_all, false},
+    {"tenants", "reclaim_meets_put", reclaim_meets_put, false},
+    {"tenants", "reclaim_not_at_work", reclaim_not_at_work, false},
+    {"tenants", "two_make_one", two_make_one, true},
+    {"tenants", "making_fails", making_fails, false},
+    {"tenants", "making_fails_for_two", making_fails_for_two, false},
+    {"tenants", "ceiling", ceiling, false},
+    {"tenants", "ceiling_all_or_none", ceiling_all_or_none, false},
+    {"tenants", "drain_blocked", drain_blocked, false},
+    {"tenants", "destroy_meets_drain", destroy_meets_drain, false},
+    {"tenants", "destroy_meets_reaper", destroy_meets_reaper, false},
+    {"tenants", "destroy_behind_the_task", destroy_behind_the_task, false},
+    {"tenants", "walk", walk, false},
 };
 
 enum { N = sizeof all / sizeof *all };
@@ -97,8 +112,8 @@ static const char usage[] =
     "usage: schedule [OPTION]... [SCENARIO]...\n"
     "\n"
     "Runs scenarios, all if none is named, under many schedules. SCENARIO is a name, or what\n"
-    "several are about: limit, crew, end, multi. A failure says which schedule it was, and what the\n"
-    "threads did; the exit code is then 1.\n"
+    "several are about: limit, crew, end, multi, tenants. A failure says which schedule it was,\n"
+    "and what the threads did; the exit code is then 1.\n"
     "\n"
     "    --count N       schedules a scenario (2000)\n"
     "    --seed N        this one only, or the first with --count after it\n"

@@ -35,7 +35,7 @@ extern bool gate;
 extern int running, most_running;
 
 struct scenario {
-    const char *about; /* limit, crew, end, multi */
+    const char *about; /* limit, crew, end, multi, tenants */
     const char *name;
     void (*run)(void);
     bool depth_first; /* small enough to be searched */

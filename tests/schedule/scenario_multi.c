@@ -375,6 +375,26 @@ void multi_creates_fail(void)
         must(jobs[i].answer == POOL_OK || jobs[i].answer == POOL_ERR_NO_THREAD);
 }
 
+/* The second shard has a slot, but no worker until threads are to be had again. */
+void multi_thread_comes_back(void)
+{
+    MAKE_MULTI(1, pool_with_disable_purge(true));
+    hold(0, 0);
+    await_started(1);
+    help(0, 1, 1, by_any);
+    schedule_fail_creates(100);
+    if (schedule_random(2))
+        await_waiters(1);
+    else
+        schedule_here();
+    schedule_fail_creates(0);
+    join_helpers();
+    await_ran(1);
+    gate = true;
+    end_multi(2);
+    check_accepted(2);
+}
+
 void multi_no_thread_at_all(void)
 {
     MAKE_MULTI(1, pool_with_disable_purge(true));

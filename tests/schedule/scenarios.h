@@ -84,6 +84,7 @@ void multi_nested_beside_a_busy_one(void);
 void multi_nested_exit(void);
 void multi_expiry(void);
 void multi_creates_fail(void);
+void multi_thread_comes_back(void);
 void multi_no_thread_at_all(void);
 void multi_release_timeout(void);
 void multi_max_blocking(void);
@@ -95,5 +96,21 @@ void reboot_meets_release(void);
 void reboot_at_once(void);
 void reboot_meets_release_now(void);
 void reboot_meets_destroy(void);
+
+/* scenario_registry.c */
+void reclaim_meets_submit(void);
+void reclaim_all(void);
+void reclaim_meets_put(void);
+void reclaim_not_at_work(void);
+void two_make_one(void);
+void making_fails(void);
+void making_fails_for_two(void);
+void ceiling(void);
+void ceiling_all_or_none(void);
+void drain_blocked(void);
+void destroy_meets_drain(void);
+void destroy_meets_reaper(void);
+void destroy_behind_the_task(void);
+void walk(void);
 
 #endif
