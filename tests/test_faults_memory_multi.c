@@ -258,6 +258,62 @@ static void test_tune(void **state)
     survive(arrange_multi, act_tune, check_idle);
 }
 
+/* ---- One shard of several ---- */
+
+static void test_shard_that_cannot_be_made_is_named(void **state)
+{
+    (void)state;
+    multi = NULL;
+    inject_start(INJECT_THREAD, 2, false);
+    pool_err answer = multipool_new_with(&multi, 3, 1, MULTIPOOL_ROUND_ROBIN, pool_with_prestart(1),
+                                          pool_with_disable_purge(true));
+    inject_stop();
+    assert_int_equal(answer, POOL_ERR_NO_THREAD);
+    assert_int_equal(multipool_error_shard(), 1);
+    assert_null(multi);
+}
+
+/* Only what the call itself has opened is released again. */
+static void test_failed_reboot_leaves_open_what_was_open(void **state)
+{
+    (void)state;
+    assert_ok(multipool_new_with(&multi, 3, 1, MULTIPOOL_ROUND_ROBIN, pool_with_prestart(1),
+                                 pool_with_disable_purge(true)));
+    assert_ok(pool_release_timeout(multipool_shard(multi, 1), POOL_FOREVER));
+    assert_ok(pool_release_timeout(multipool_shard(multi, 2), POOL_FOREVER));
+    inject_start(INJECT_THREAD, 2, false);
+    pool_err answer = multipool_reboot(multi);
+    inject_stop();
+    assert_int_equal(answer, POOL_ERR_NO_THREAD);
+    assert_int_equal(multipool_error_shard(), 2);
+    assert_false(pool_is_closed(multipool_shard(multi, 0)));
+    assert_true(pool_is_closed(multipool_shard(multi, 1)));
+    assert_true(pool_is_closed(multipool_shard(multi, 2)));
+    assert_ok(multipool_destroy(multi));
+}
+
+/* The shard without a worker cannot get one; the other is at work, so the blocked one waits. */
+static void test_blocked_submit_outlasts_a_shard_without_threads(void **state)
+{
+    (void)state;
+    multi_submitter_t blocked;
+    gate_init(&gate);
+    arrange_half_busy();
+    inject_start(INJECT_THREAD, 1, true);
+    inject_spare_me(true);
+    multi_submitter_start(&blocked, multi, empty_task, NULL);
+    inject_spare_me(false);
+    assert_true(multi_eventually_equals(multipool_waiting, multi, 1));
+    assert_int_equal(pool_try_submit(multipool_shard(multi, 1), empty_task, NULL), POOL_ERR_OVERLOAD);
+    assert_ok(multipool_tune(multi, 1));
+    assert_int_equal(multipool_waiting(multi), 1);
+    gate_open(&gate);
+    assert_ok(multi_submitter_join(&blocked));
+    assert_true(inject_stop() > 0);
+    end_it();
+    gate_fini(&gate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +327,9 @@ int main(void)
         checked(test_set_picker),
         checked(test_wait),
         checked(test_tune),
+        checked(test_shard_that_cannot_be_made_is_named),
+        checked(test_failed_reboot_leaves_open_what_was_open),
+        checked(test_blocked_submit_outlasts_a_shard_without_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

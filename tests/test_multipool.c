@@ -254,6 +254,53 @@ static void test_newcomer_does_not_overtake_a_blocked_submit(void **state)
     multi_open_and_destroy(multi, &gates);
 }
 
+struct turn {
+    atomic_int *turn;
+    int ran_as;
+};
+
+static void take_turn(void *arg)
+{
+    struct turn *t = arg;
+    t->ran_as = atomic_fetch_add(t->turn, 1);
+}
+
+/* The slot that comes free belongs to the blocked one, whoever comes at that moment. */
+static void test_newcomer_takes_no_slot_that_is_waited_for(void **state)
+{
+    (void)state;
+    for (int round = 0; round < ROUNDS(400); round++) {
+        gate_t gate = GATE_CLOSED;
+        multi_submitter_t blocked;
+        atomic_int turn = 0;
+        struct turn first = {&turn, -1}, second = {&turn, -1};
+        int queue = round % 3;
+        multipool_t *multi = make_multi_with(2, 1, MULTIPOOL_ROUND_ROBIN, pool_with_queue(queue));
+        pool_t *shard = multipool_shard(multi, 0), *held = multipool_shard(multi, 1);
+        gate_t never = GATE_CLOSED;
+        for (int i = 0; i <= queue; i++) {
+            assert_ok(pool_submit(shard, gate_task, &gate));
+            assert_ok(pool_submit(held, gate_task, &never));
+        }
+        multi_submitter_start(&blocked, multi, take_turn, &first);
+        assert_true(multi_eventually_equals(multipool_waiting, multi, 1));
+        gate_open(&gate);
+        pool_err err;
+        do
+            err = round % 2 ? pool_try_submit(shard, take_turn, &second)
+                            : multipool_try_submit(multi, take_turn, &second);
+        while (err == POOL_ERR_OVERLOAD);
+        assert_ok(err);
+        assert_ok(multi_submitter_join(&blocked));
+        gate_open(&never);
+        assert_ok(multipool_destroy(multi));
+        assert_int_equal(first.ran_as, 0);
+        assert_int_equal(second.ran_as, 1);
+        gate_fini(&gate);
+        gate_fini(&never);
+    }
+}
+
 /* Both lines stand before shard 0; each freed slot goes to the other in turn. */
 static void test_lines_of_shard_and_multipool_take_turns(void **state)
 {
@@ -297,6 +344,27 @@ static void test_blocked_submit_times_out(void **state)
     assert_int_equal(multipool_submit_timeout(multi, empty_task, NULL, 20), POOL_ERR_TIMEOUT);
     assert_int_equal(multipool_submit_timeout(multi, empty_task, NULL, -1), POOL_ERR_INVALID);
     assert_int_equal(multipool_waiting(multi), 0);
+    multi_open_and_destroy(multi, &gates);
+}
+
+/* Long enough that whoever waits takes any slot that comes free. */
+enum { LONG_US = 10000 };
+
+static void test_blocked_submit_enters_behind_a_queue(void **state)
+{
+    (void)state;
+    multi_gates_t gates;
+    multi_submitter_t blocked;
+    multipool_t *multi = make_multi_with(MULTI_SHARDS, 1, MULTIPOOL_ROUND_ROBIN, pool_with_queue(8));
+    multi_occupy(multi, &gates, 1);
+    for (int i = 0; i < MULTI_SHARDS; i++)
+        for (int j = 0; j < 8; j++)
+            assert_ok(pool_submit(multipool_shard(multi, i), gate_task, &gates.gate[i]));
+    multi_submitter_start(&blocked, multi, empty_task, NULL);
+    assert_true(multi_eventually_equals(multipool_waiting, multi, 1));
+    linger_us(LONG_US);
+    gate_let(&gates.gate[1], 1);
+    assert_ok(multi_submitter_join(&blocked));
     multi_open_and_destroy(multi, &gates);
 }
 
@@ -400,6 +468,29 @@ static void test_reboot_of_a_shard_lets_the_blocked_in(void **state)
     multi_open_and_destroy(multi, &gates);
 }
 
+static void test_reboot_lets_in_as_many_as_there_is_room(void **state)
+{
+    (void)state;
+    gate_t gate = GATE_CLOSED;
+    multi_submitter_t blocked[5];
+    multipool_t *multi = make_multi_with(2, 1, MULTIPOOL_ROUND_ROBIN, pool_with_queue(4));
+    pool_t *closed = multipool_shard(multi, 1);
+    for (int i = 0; i < 5; i++)
+        assert_ok(pool_submit(multipool_shard(multi, 0), gate_task, &gate));
+    assert_ok(pool_release_timeout(closed, POOL_FOREVER));
+    for (int i = 0; i < 5; i++)
+        multi_submitter_start(&blocked[i], multi, gate_task, &gate);
+    assert_true(multi_eventually_equals(multipool_waiting, multi, 5));
+    linger_us(LONG_US);
+    assert_ok(pool_reboot(closed));
+    assert_true(multi_eventually_equals(multipool_waiting, multi, 0));
+    for (int i = 0; i < 5; i++)
+        assert_ok(multi_submitter_join(&blocked[i]));
+    gate_open(&gate);
+    assert_ok(multipool_destroy(multi));
+    gate_fini(&gate);
+}
+
 /* ---- Release ---- */
 
 static void test_release_refuses_the_blocked_and_runs_the_accepted(void **state)
@@ -468,6 +559,54 @@ static void test_release_timeout_says_which_shard_is_not_done(void **state)
     gate_fini(&gate);
 }
 
+static void *release_and_wait(void *multi)
+{
+    return multipool_release_timeout(multi, POOL_FOREVER) == POOL_OK ? NULL : multi;
+}
+
+static bool all_closed(void *multi)
+{
+    return multipool_is_closed(multi);
+}
+
+static void test_release_closes_all_before_it_waits_for_the_first(void **state)
+{
+    (void)state;
+    gate_t gate = GATE_CLOSED;
+    void *failed = NULL;
+    multipool_t *multi = make_multi(3, 1, MULTIPOOL_ROUND_ROBIN);
+    occupy(multipool_shard(multi, 0), &gate, 1);
+    pthread_t releaser = thread_start(release_and_wait, multi);
+    assert_true(eventually(all_closed, multi, PATIENCE_MS));
+    gate_open(&gate);
+    pthread_join(releaser, &failed);
+    assert_null(failed);
+    assert_ok(multipool_destroy(multi));
+    gate_fini(&gate);
+}
+
+static void *fail_at_shard_1(void *multi)
+{
+    pool_err err = multipool_release_timeout(multi, 0);
+    return err == POOL_ERR_TIMEOUT && multipool_error_shard() == 1 ? NULL : multi;
+}
+
+static void test_error_shard_is_of_the_calling_thread(void **state)
+{
+    (void)state;
+    gate_t gate = GATE_CLOSED;
+    void *failed = NULL;
+    multipool_t *multi = make_multi(2, 1, MULTIPOOL_ROUND_ROBIN);
+    occupy(multipool_shard(multi, 1), &gate, 1);
+    assert_int_equal(multipool_tune(multi, 0), POOL_ERR_INVALID_CAP);
+    pthread_join(thread_start(fail_at_shard_1, multi), &failed);
+    assert_null(failed);
+    assert_int_equal(multipool_error_shard(), -1);
+    gate_open(&gate);
+    assert_ok(multipool_destroy(multi));
+    gate_fini(&gate);
+}
+
 static void test_release_now_hands_back_what_has_not_started(void **state)
 {
     (void)state;
@@ -516,6 +655,20 @@ static void test_reboot_is_busy_until_every_shard_has_ended(void **state)
     gate_fini(&gate);
 }
 
+static void test_reboot_opens_what_is_closed_beside_a_busy_shard(void **state)
+{
+    (void)state;
+    gate_t gate = GATE_CLOSED;
+    multipool_t *multi = make_multi(2, 1, MULTIPOOL_ROUND_ROBIN);
+    occupy(multipool_shard(multi, 0), &gate, 1);
+    assert_ok(pool_release_timeout(multipool_shard(multi, 1), POOL_FOREVER));
+    assert_ok(multipool_reboot(multi));
+    assert_false(pool_is_closed(multipool_shard(multi, 1)));
+    gate_open(&gate);
+    assert_ok(multipool_destroy(multi));
+    gate_fini(&gate);
+}
+
 static void test_shard_is_not_destroyed_alone(void **state)
 {
     (void)state;
@@ -541,6 +694,56 @@ static void test_destroy_while_others_are_blocked(void **state)
         pool_err answer = multi_submitter_join(&blocked[i]);
         assert_true(answer == POOL_OK || answer == POOL_ERR_CLOSED);
     }
+}
+
+struct late {
+    multipool_t *multi;
+    pool_err submit, try_submit;
+    int shards;
+    bool closed;
+};
+
+/* In the last shard, when all others have had the time to end. */
+static void submit_late(void *arg)
+{
+    struct late *late = arg;
+    late->closed = eventually(all_closed, late->multi, PATIENCE_MS);
+    linger_us(2 * LONG_US);
+    late->submit = multipool_submit(late->multi, empty_task, NULL);
+    late->try_submit = multipool_try_submit(late->multi, empty_task, NULL);
+    for (int i = 0; i < 3; i++)
+        late->shards += multipool_shard(late->multi, i) != NULL;
+}
+
+static void test_task_that_submits_while_destroyed_finds_all_shards(void **state)
+{
+    (void)state;
+    struct late late = {.multi = make_multi(3, 1, MULTIPOOL_ROUND_ROBIN)};
+    assert_ok(pool_submit(multipool_shard(late.multi, 2), submit_late, &late));
+    assert_ok(multipool_destroy(late.multi));
+    assert_int_equal(late.submit, POOL_ERR_CLOSED);
+    assert_int_equal(late.try_submit, POOL_ERR_CLOSED);
+    assert_true(late.closed);
+    assert_int_equal(late.shards, 3);
+}
+
+static void exit_task(void *unused)
+{
+    (void)unused;
+    pthread_exit(NULL);
+}
+
+static void test_caller_runs_task_that_ends_its_thread_leaves_the_multipool(void **state)
+{
+    (void)state;
+    multi_gates_t gates;
+    multi_submitter_t exits;
+    multipool_t *multi = make_multi_with(MULTI_SHARDS, 1, MULTIPOOL_ROUND_ROBIN, pool_with_policy(POOL_CALLER_RUNS));
+    multi_occupy(multi, &gates, 1);
+    multi_submitter_start(&exits, multi, exit_task, NULL);
+    multi_submitter_join(&exits);
+    assert_false(exits.returned);
+    multi_open_and_destroy(multi, &gates);
 }
 
 /* ---- Wait ---- */
@@ -585,6 +788,27 @@ static void test_wait_times_out_and_works_when_closed(void **state)
     multi_open(&gates);
     assert_ok(multipool_wait(multi));
     multi_open_and_destroy(multi, &gates);
+}
+
+static void test_wait_sees_a_task_that_runs_in_its_caller(void **state)
+{
+    (void)state;
+    multi_gates_t gates;
+    gate_t inside = GATE_CLOSED;
+    multi_submitter_t caller;
+    multipool_t *multi = make_multi_with(MULTI_SHARDS, 1, MULTIPOOL_ROUND_ROBIN, pool_with_policy(POOL_CALLER_RUNS));
+    multi_occupy(multi, &gates, 1);
+    multi_submitter_start(&caller, multi, gate_task, &inside);
+    assert_true(gate_await(&inside, 1));
+    multi_open(&gates);
+    for (int i = 0; i < MULTI_SHARDS; i++)
+        assert_true(eventually_equals(pool_idle, multipool_shard(multi, i), 1));
+    assert_int_equal(multipool_wait_timeout(multi, 5), POOL_ERR_TIMEOUT);
+    gate_open(&inside);
+    assert_ok(multipool_wait(multi));
+    assert_ok(multi_submitter_join(&caller));
+    multi_open_and_destroy(multi, &gates);
+    gate_fini(&inside);
 }
 
 /* ---- From inside ---- */
@@ -667,6 +891,146 @@ static void test_nested_submits_wait_for_a_shard_that_is_busy(void **state)
     assert_ok(multipool_destroy(n.multi));
     gate_fini(&gate);
     gate_fini(&busy);
+}
+
+struct pinned {
+    struct nested *nested;
+    gate_t gate;
+    pool_err answer;
+};
+
+/* To its own shard, which is full. */
+static void pinned_task(void *arg)
+{
+    struct pinned *p = arg;
+    gate_pass(&p->gate);
+    p->answer = pool_submit(pool_current(), count_task, &p->nested->runs);
+}
+
+/* One stuck in the line of its shard, three in the multipool's: nobody else is there. */
+static void test_nested_submits_in_both_lines_one_is_deadlock(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 10; round++) {
+        gate_t gate = GATE_CLOSED;
+        struct nested n = {.multi = make_multi(2, 2, MULTIPOOL_LEAST_TASKS), .gate = &gate};
+        struct pinned pinned = {.nested = &n, .gate = GATE_CLOSED};
+        assert_ok(pool_submit(multipool_shard(n.multi, 0), pinned_task, &pinned));
+        for (int i = 0; i < 3; i++)
+            assert_ok(multipool_submit(n.multi, nested_task, &n));
+        assert_true(gate_await(&gate, 3));
+        gate_open(round % 2 ? &gate : &pinned.gate);
+        assert_true(multi_eventually_equals(multipool_waiting, n.multi, round % 2 ? 3 : 1));
+        gate_open(round % 2 ? &pinned.gate : &gate);
+        assert_ok(multipool_wait(n.multi));
+        assert_true(n.answers[POOL_ERR_DEADLOCK] >= 1);
+        assert_int_equal(n.answers[POOL_OK] + n.answers[POOL_ERR_DEADLOCK], 3);
+        assert_ok(pinned.answer);
+        assert_int_equal(n.runs, n.answers[POOL_OK] + 1);
+        assert_ok(multipool_destroy(n.multi));
+        gate_fini(&gate);
+        gate_fini(&pinned.gate);
+    }
+}
+
+static void nested_timed_task(void *arg)
+{
+    struct nested *n = arg;
+    gate_pass(n->gate);
+    atomic_fetch_add(&n->answers[multipool_submit_timeout(n->multi, count_task, &n->runs, 20)], 1);
+}
+
+/* With a time nobody is stuck for ever. */
+static void test_nested_submits_with_a_time_are_no_deadlock(void **state)
+{
+    (void)state;
+    gate_t gate = GATE_CLOSED;
+    struct nested n = {.multi = make_multi(2, 1, MULTIPOOL_ROUND_ROBIN), .gate = &gate};
+    for (int i = 0; i < 2; i++)
+        assert_ok(multipool_submit(n.multi, nested_timed_task, &n));
+    assert_true(gate_await(&gate, 2));
+    gate_open(&gate);
+    assert_ok(multipool_wait(n.multi));
+    assert_true(n.answers[POOL_ERR_TIMEOUT] >= 1);
+    assert_int_equal(n.answers[POOL_OK] + n.answers[POOL_ERR_TIMEOUT], 2);
+    assert_ok(multipool_destroy(n.multi));
+    gate_fini(&gate);
+}
+
+/* A worker of another pool is an outsider, as many of them as may be blocked. */
+static void test_worker_of_another_pool_is_not_stuck(void **state)
+{
+    (void)state;
+    gate_t gate = GATE_CLOSED, busy = GATE_CLOSED;
+    pool_t *other = make_pool(2);
+    struct nested n = {.multi = make_multi(1, 1, MULTIPOOL_ROUND_ROBIN), .gate = &gate};
+    occupy(multipool_shard(n.multi, 0), &busy, 1);
+    gate_open(&gate);
+    for (int i = 0; i < 2; i++)
+        assert_ok(pool_submit(other, nested_task, &n));
+    assert_true(multi_eventually_equals(multipool_waiting, n.multi, 2));
+    assert_ok(multipool_tune(n.multi, 1));
+    assert_int_equal(multipool_waiting(n.multi), 2);
+    gate_open(&busy);
+    assert_ok(pool_wait(other));
+    assert_int_equal(n.answers[POOL_OK], 2);
+    assert_ok(multipool_destroy(n.multi));
+    assert_int_equal(n.runs, 2);
+    assert_ok(pool_destroy(other));
+    gate_fini(&gate);
+    gate_fini(&busy);
+}
+
+/* ---- Fork ---- */
+
+static int check_old_multi(void *arg)
+{
+    multipool_t *multi = arg;
+    child_assert(multipool_submit(multi, empty_task, NULL) == POOL_ERR_FORKED);
+    child_assert(multipool_try_submit(multi, empty_task, NULL) == POOL_ERR_FORKED);
+    child_assert(multipool_submit_timeout(multi, empty_task, NULL, 10) == POOL_ERR_FORKED);
+    child_assert(multipool_submit_key(multi, 1, empty_task, NULL) == POOL_ERR_FORKED);
+    child_assert(multipool_invoke(multi, NULL) == POOL_ERR_FORKED);
+    child_assert(multipool_set_picker(multi, NULL, NULL) == POOL_ERR_FORKED);
+    child_assert(multipool_tune(multi, 2) == POOL_ERR_FORKED);
+    child_assert(multipool_wait(multi) == POOL_ERR_FORKED);
+    child_assert(multipool_release(multi) == POOL_ERR_FORKED);
+    child_assert(multipool_release_timeout(multi, 10) == POOL_ERR_FORKED);
+    child_assert(multipool_release_now(multi, take_back, NULL) == POOL_ERR_FORKED);
+    child_assert(multipool_reboot(multi) == POOL_ERR_FORKED);
+    child_assert(multipool_waiting(multi) == 0 && multipool_running(multi) == 0 && multipool_shards(multi) == 0);
+    child_assert(multipool_is_closed(multi) && multipool_shard(multi, 0) == NULL);
+    child_assert(multipool_destroy(multi) == POOL_OK);
+    return 0;
+}
+
+static int check_new_multi(void *unused)
+{
+    atomic_int runs = 0;
+    multipool_t *multi = NULL;
+    (void)unused;
+    child_assert(multipool_new(&multi, 2, 1, MULTIPOOL_ROUND_ROBIN) == POOL_OK);
+    child_assert(multipool_submit(multi, count_task, &runs) == POOL_OK);
+    child_assert(multipool_wait(multi) == POOL_OK && runs == 1);
+    child_assert(multipool_destroy(multi) == POOL_OK);
+    return 0;
+}
+
+static void test_forked_child_makes_multipools_of_its_own(void **state)
+{
+    (void)state;
+    multi_gates_t gates;
+    multi_submitter_t blocked;
+    multipool_t *multi = make_multi_with(MULTI_SHARDS, 1, MULTIPOOL_ROUND_ROBIN, pool_with_func(empty_task));
+    multi_occupy(multi, &gates, 1);
+    multi_submitter_start(&blocked, multi, empty_task, NULL);
+    assert_true(multi_eventually_equals(multipool_waiting, multi, 1));
+    assert_int_equal(exit_code_of(fork_into(check_old_multi, multi)), 0);
+    if (!UNDER_TSAN) /* it takes new threads for the parent's */
+        assert_int_equal(exit_code_of(fork_into(check_new_multi, NULL)), 0);
+    multi_open(&gates);
+    assert_ok(multi_submitter_join(&blocked));
+    multi_open_and_destroy(multi, &gates);
 }
 
 /* ---- Tune, gauges, bad input ---- */
@@ -833,28 +1197,41 @@ int main(void)
         checked(test_blocked_submit_enters_whichever_shard_frees_a_slot),
         checked(test_blocked_submits_enter_first_come_first_served),
         checked(test_newcomer_does_not_overtake_a_blocked_submit),
+        checked(test_newcomer_takes_no_slot_that_is_waited_for),
         checked(test_lines_of_shard_and_multipool_take_turns),
         checked(test_blocked_submit_times_out),
+        checked(test_blocked_submit_enters_behind_a_queue),
         checked(test_timed_submit_enters_before_its_time),
         checked(test_max_blocking_counts_for_all_shards_together),
         checked(test_key_waits_for_its_shard_though_others_are_free),
         checked(test_sticky_waits_for_its_own_shard),
         checked(test_tune_up_lets_the_blocked_in),
         checked(test_reboot_of_a_shard_lets_the_blocked_in),
+        checked(test_reboot_lets_in_as_many_as_there_is_room),
         checked(test_release_refuses_the_blocked_and_runs_the_accepted),
         checked(test_submit_goes_on_while_one_shard_is_open),
         checked(test_last_shard_that_closes_refuses_the_blocked),
         checked(test_release_timeout_says_which_shard_is_not_done),
+        checked(test_release_closes_all_before_it_waits_for_the_first),
+        checked(test_error_shard_is_of_the_calling_thread),
         checked(test_release_now_hands_back_what_has_not_started),
         checked(test_reboot_opens_all),
         checked(test_reboot_is_busy_until_every_shard_has_ended),
+        checked(test_reboot_opens_what_is_closed_beside_a_busy_shard),
         checked(test_shard_is_not_destroyed_alone),
         checked(test_destroy_while_others_are_blocked),
+        checked(test_task_that_submits_while_destroyed_finds_all_shards),
+        checked(test_caller_runs_task_that_ends_its_thread_leaves_the_multipool),
         checked(test_wait_sees_tasks_that_go_from_shard_to_shard),
         checked(test_wait_times_out_and_works_when_closed),
+        checked(test_wait_sees_a_task_that_runs_in_its_caller),
         checked(test_waiting_inside_a_task_is_deadlock),
         checked(test_nested_submits_of_all_shards_one_is_deadlock),
         checked(test_nested_submits_wait_for_a_shard_that_is_busy),
+        checked(test_nested_submits_in_both_lines_one_is_deadlock),
+        checked(test_nested_submits_with_a_time_are_no_deadlock),
+        checked(test_worker_of_another_pool_is_not_stuck),
+        checked(test_forked_child_makes_multipools_of_its_own),
         checked(test_tune_is_for_each_shard),
         checked(test_gauges_of_one_shard_and_of_all),
         checked(test_wrong_index_changes_nothing),

@@ -2,6 +2,7 @@
 #include "multi.h"
 
 #include <limits.h>
+#include <sched.h>
 
 enum { SHARDS = 4 };
 
@@ -340,6 +341,33 @@ static void test_picker_is_replaced_and_taken_back(void **state)
     let_go(multi, &gate);
 }
 
+static int pick_shard(void *shard, multipool_t *unused, uint64_t unused_too)
+{
+    (void)unused;
+    (void)unused_too;
+    return *(int *)shard;
+}
+
+/* Each call of the picker sees one that is whole, and alive. */
+static void test_picker_is_replaced_under_submits(void **state)
+{
+    (void)state;
+    int shards[SHARDS] = {0, 1, 2, 3};
+    void *failed = NULL;
+    multipool_t *multi = make_multi_with(SHARDS, 1, MULTIPOOL_ROUND_ROBIN, pool_with_queue(64));
+    struct hand hand = {multi, scaled(20000)};
+    pthread_t submitter;
+    assert_int_equal(pthread_create(&submitter, NULL, submit_some, &hand), 0);
+    for (int i = 0; i < 2000; i++) {
+        assert_ok(multipool_set_picker(multi, pick_shard, &shards[i % SHARDS]));
+        if (i % 16 == 15)
+            sched_yield();
+    }
+    assert_int_equal(pthread_join(submitter, &failed), 0);
+    assert_null(failed);
+    assert_ok(multipool_destroy(multi));
+}
+
 /* The picked shard is full: an unkeyed task may go elsewhere, a keyed one may not. */
 static void test_picked_shard_is_binding_for_keys_only(void **state)
 {
@@ -371,6 +399,7 @@ int main(void)
         checked(test_picker_chooses_for_every_call),
         checked(test_picker_that_chooses_no_shard_is_told),
         checked(test_picker_is_replaced_and_taken_back),
+        checked(test_picker_is_replaced_under_submits),
         checked(test_picked_shard_is_binding_for_keys_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
