@@ -182,6 +182,19 @@ class Plan:
                    Metric("cpu", "Processor time, s", "s", "less")]
         return Section("idle", "At rest", ["idle workers"], [], metrics, cases, 1)
 
+    def tenants(self):
+        cases = [self.own("tenants", {"bulkheads": bulkheads, "flood a second": flood},
+                          ["--bulkheads", bulkheads, "--flood-rate", flood, "--seconds", 1])
+                 for bulkheads in ("on", "off") for flood in (1, 100000)]
+        metrics = [Metric("p50", "The others, from the planned instant to the start, p50, µs", "µs", "neither"),
+                   Metric("p99", "p99, µs", "µs", "less"),
+                   Metric("p999", "p99.9, µs", "µs", "neither"),
+                   Metric("refused", "Of 10 000 tasks of the others, refused", "tasks", "less"),
+                   Metric("threads", "Threads", "threads", "neither"),
+                   Metric("cpu", "Processor time, s", "s", "neither")]
+        return Section("tenants", "1000 tenants with 10 000 tasks a second in all, and one that floods",
+                       ["bulkheads"], ["flood a second"], metrics, cases)
+
     def guide(self):
         rows = [("guide", "pool"), ("guide", "invoke"), ("guide", "multipool")]
         if self.peers and os.path.exists(os.path.join(self.folder, "guide-go")):
@@ -200,4 +213,4 @@ class Plan:
         return [self.empty(), self.calls(), self.call_cost(), self.against_peers(), self.contention(), self.grain(),
                 self.crowd(),
                 self.blocking(), self.latency(), self.churn(), self.alive(), self.memory(), self.idle(),
-                self.guide()]
+                self.tenants(), self.guide()]
