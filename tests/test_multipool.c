@@ -368,6 +368,39 @@ static void test_blocked_submit_enters_behind_a_queue(void **state)
     multi_open_and_destroy(multi, &gates);
 }
 
+/* True if the submit had to wait and then got the slot of a task that ended meanwhile. */
+static bool waits_and_enters(multipool_t *multi, gate_t *gate)
+{
+    multi_submitter_t blocked;
+    bool waited = false;
+    while (multipool_try_submit(multi, gate_task, gate) == POOL_OK) {}
+    multi_submitter_start_timeout(&blocked, multi, gate_task, gate, 1);
+    while (!waited && !blocked.returned)
+        waited = multipool_waiting(multi) == 1;
+    gate_let(gate, 1);
+    return multi_submitter_join(&blocked) == POOL_OK && waited;
+}
+
+/* With much in the queues the end of its time is soon enough, but not too late. The slot may
+ * come free after that, hence often. */
+static void test_timed_submit_enters_at_its_end_though_no_queue_is_low(void **state)
+{
+    (void)state;
+    gate_t gate = GATE_CLOSED;
+    bool entered = false;
+    multipool_t *multi = make_multi_with(2, 1, MULTIPOOL_ROUND_ROBIN, pool_with_queue(9));
+    for (int i = 0; i < 2; i++)
+        assert_ok(pool_submit(multipool_shard(multi, i), gate_task, &gate));
+    gate_let(&gate, 2); /* from now on both shards have a pace, and it is slow */
+    assert_ok(multipool_wait(multi));
+    for (int i = 0; i < 200 && !entered; i++)
+        entered = waits_and_enters(multi, &gate);
+    assert_true(entered);
+    gate_open(&gate);
+    assert_ok(multipool_destroy(multi));
+    gate_fini(&gate);
+}
+
 static void test_timed_submit_enters_before_its_time(void **state)
 {
     (void)state;
@@ -1201,6 +1234,7 @@ int main(void)
         checked(test_lines_of_shard_and_multipool_take_turns),
         checked(test_blocked_submit_times_out),
         checked(test_blocked_submit_enters_behind_a_queue),
+        checked(test_timed_submit_enters_at_its_end_though_no_queue_is_low),
         checked(test_timed_submit_enters_before_its_time),
         checked(test_max_blocking_counts_for_all_shards_together),
         checked(test_key_waits_for_its_shard_though_others_are_free),

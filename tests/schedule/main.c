@@ -89,6 +89,8 @@ static const struct scenario all[] = {
     {"multi", "multi_thread_comes_back", multi_thread_comes_back, false},
     {"multi", "multi_no_thread_at_all", multi_no_thread_at_all, false},
     {"multi", "multi_release_timeout", multi_release_timeout, false},
+    {"multi", "multi_nested_beside_a_start", multi_nested_beside_a_start, false},
+    {"multi", "multi_set_picker", multi_set_picker, false},
     {"multi", "multi_max_blocking", multi_max_blocking, false},
     {"tenants", "reclaim_meets_submit", reclaim_meets_submit, false},
     {"tenants", "reclaim_all", reclaim_all, false},

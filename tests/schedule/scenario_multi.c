@@ -422,6 +422,42 @@ void multi_release_timeout(void)
     end_multi(2);
 }
 
+/* Three of four slots may be blocked; whoever has the fourth, or is about to get a worker for
+ * it, ends. So nobody is refused. */
+void multi_nested_beside_a_start(void)
+{
+    MAKE_MULTI(2, pool_with_disable_purge(true));
+    for (int i = 0; i < 4; i++)
+        shard_of[i] = i / 2;
+    for (int i = 0; i < 3; i++) {
+        jobs[i].waits_first = true;
+        jobs[i].child = &jobs[4 + i];
+        jobs[4 + i].by = by_any;
+    }
+    help(0, 0, 3, by_key);
+    await_started(3);
+    help(1, 3, 1, by_key);
+    gate = true;
+    join_helpers();
+    await_ran(7);
+    end_multi(7);
+    check_accepted(7);
+}
+
+/* Each submit sees a picker that is whole, and not yet freed. */
+void multi_set_picker(void)
+{
+    MAKE_MULTI(2, pool_with_disable_purge(true), pool_with_queue(2));
+    help(0, 0, 2, by_any);
+    help(1, 2, 2, by_any);
+    must(multipool_set_picker(multi, NULL, NULL) == POOL_OK);
+    must(multipool_set_picker(multi, pick, NULL) == POOL_OK);
+    join_helpers();
+    await_ran(4);
+    end_multi(4);
+    check_accepted(4);
+}
+
 void multi_max_blocking(void)
 {
     MAKE_MULTI(1, pool_with_disable_purge(true), pool_with_max_blocking(1));

@@ -87,6 +87,8 @@ void multi_creates_fail(void);
 void multi_thread_comes_back(void);
 void multi_no_thread_at_all(void);
 void multi_release_timeout(void);
+void multi_nested_beside_a_start(void);
+void multi_set_picker(void);
 void multi_max_blocking(void);
 
 /* scenario_reboot.c */
