@@ -254,12 +254,12 @@ struct pool {
     uint64_t mask;                     /* I: number of cells - 1, a power of two - 1 */
     uint64_t stripe_mask;              /* I: number of stripes - 1 */
     struct antp_stripe *stripes;       /* I */
-    unsigned generation;               /* I: see fork.c */
-    atomic_uint worker_cap;            /* LA: most workers there may be */
-    atomic_int_fast64_t limit;         /* LA: accepted, unfinished tasks there may be */
     multipool_t *multi;                /* I: whose shard it is, or NULL */
-    struct antp_line line;             /* who is blocked here */
+    atomic_int_fast64_t limit;         /* LA: accepted, unfinished tasks there may be */
+    atomic_uint worker_cap;            /* LA: most workers there may be */
     atomic_int quiet;                  /* LA: threads in pool_wait; pairs with done */
+    struct antp_line line;             /* who is blocked here */
+    unsigned generation;               /* I: see fork.c */
     atomic_bool surplus;               /* LA: more workers than cap */
     _Atomic(struct antp_copy *) copies; /* LA: made by the first pool_submit_copy */
     pool_task_fn func;                 /* I */

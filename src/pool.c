@@ -56,7 +56,9 @@ static struct antp_cell *alloc_cells(uint64_t cells)
     if (bytes < MAPPED_MIN)
         return calloc(cells, sizeof(struct antp_cell));
     void *mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return mapped == MAP_FAILED ? NULL : mapped;
+    if (mapped == MAP_FAILED)
+        return NULL;
+    return mapped;
 }
 
 static void free_cells(struct antp_cell *cells, uint64_t n)

@@ -23,7 +23,10 @@ void antp_attend(pool_t *pool)
 
 static inline bool somebody_waits(pool_t *pool)
 {
-    return antp_waited_for(pool) || antp_quiet_awaited(pool);
+    multipool_t *multi = pool->multi;
+    if (ANTP_UNLIKELY(multi != NULL) && (atomic_load(&multi->line.waiting) | atomic_load(&multi->quiet)) != 0)
+        return true;
+    return (atomic_load(&pool->line.waiting) | atomic_load(&pool->quiet)) != 0;
 }
 
 void antp_finished(pool_t *pool, uint64_t n)
