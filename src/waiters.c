@@ -217,7 +217,7 @@ static void break_outside_locked(pool_t *pool)
 {
     multipool_t *multi = pool->multi;
     antp_lock(&multi->lock);
-    if (all_stuck_locked(multi) && !another_may_grow(pool) &&
+    if (!another_may_grow(pool) && all_stuck_locked(multi) && /* in this order: a start is counted */
         (!antp_has_work(pool) || !antp_add_worker_locked(pool)))
         refuse_newest_stuck_locked(&multi->line);
     antp_unlock(&multi->lock);
