@@ -43,13 +43,15 @@ static void test_unlimited_shards(void **state)
     multipool_t *multi = make_multi(2, POOL_UNLIMITED, MULTIPOOL_LEAST_TASKS);
     assert_int_equal(multipool_cap(multi), POOL_UNLIMITED);
     assert_int_equal(multipool_free_slots(multi), POOL_UNLIMITED);
+    assert_int_equal(multipool_tune(multi, 3), POOL_ERR_INVALID_CAP);
     assert_ok(multipool_destroy(multi));
 }
 
 static void test_large_sums_saturate(void **state)
 {
     (void)state;
-    multipool_t *multi = make_multi(3, INT_MAX, MULTIPOOL_LEAST_TASKS);
+    multipool_t *multi =
+        make_multi_with(3, INT_MAX, MULTIPOOL_LEAST_TASKS, pool_with_max_blocking(INT_MAX));
     assert_int_equal(multipool_cap(multi), INT_MAX);
     assert_ok(multipool_destroy(multi));
 }
@@ -1150,6 +1152,10 @@ static void test_null_multipools_are_invalid(void **state)
     assert_int_equal(multipool_reboot(NULL), POOL_ERR_INVALID);
     assert_true(multipool_is_closed(NULL));
     assert_int_equal(multipool_cap(NULL), 0);
+    assert_int_equal(multipool_queued(NULL), 0);
+    assert_int_equal(multipool_free_slots(NULL), 0);
+    assert_int_equal(multipool_workers(NULL), 0);
+    assert_int_equal(multipool_idle(NULL), 0);
     assert_int_equal(multipool_waiting(NULL), 0);
     assert_int_equal(multipool_shards(NULL), 0);
     assert_null(multipool_shard(NULL, 0));

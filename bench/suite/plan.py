@@ -65,9 +65,9 @@ class Plan:
                        ["cap", "queue", "submitters"], [RATE], cases)
 
     def contention(self):
-        shapes = [("pool", 1, "-"), ("multipool", 2, "round-robin"), ("multipool", 8, "round-robin")]
-        shapes += [("multipool", 4, strategy) for strategy in
-                   ("round-robin", "counter", "least-tasks", "two-choices", "sticky", "key")]
+        shapes = [("pool", 1, "-")] + [
+            ("multipool", shards, strategy) for shards in (2, 4, 8) for strategy in
+            ("round-robin", "least-tasks", "two-choices", "sticky") + (("counter", "key") if shards == 4 else ())]
         cases = []
         for submitters in (1, 4, 16) if self.quick else (1, 2, 4, 8, 16):
             for subject, shards, strategy in sorted(shapes, key=lambda shape: shape[1]):
