@@ -734,7 +734,8 @@ int multipool_shards(const multipool_t *multipool); /* how many there are */
 pool_t *multipool_shard(multipool_t *multipool, int index);
 
 /* The shard at which the last multipool call of this thread that failed had stopped; -1: the
- * error spoke of no single shard. A call that succeeds leaves it as it is. */
+ * error spoke of no single shard. A call that succeeds leaves it as it is, and so do the submits
+ * and multipool_set_picker, whose errors never speak of one shard. */
 int multipool_error_shard(void);
 
 #ifdef __cplusplus
