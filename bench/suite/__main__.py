@@ -95,7 +95,7 @@ def main():
     count = options.rounds or (3 if options.quick else 7)
     print(f"machine: {results.machine()}\nrounds: {count}, each figure a median (lowest .. highest); "
           "* a round in which others took more than 3 % of the machine\n", flush=True)
-    progress = rounds.Progress(sum(len(section.cases) * (section.rounds or count) for section in sections))
+    progress = rounds.Progress(sum(len(rounds.by_command(section.cases)) * (section.rounds or count) for section in sections))
     for section in sections:
         doc = measure(section, section.rounds or count, progress, out)
     code = verdict(old, doc) if old else 0

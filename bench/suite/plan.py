@@ -28,7 +28,7 @@ class Plan:
 
     def __init__(self, folder, peers, quick):
         self.folder, self.peers, self.quick = folder, peers, quick
-        self.ms = 100 if quick else 150
+        self.ms = 60 if quick else 100
 
     def program(self, question, subject):
         if subject == "antpool":
@@ -127,7 +127,7 @@ class Plan:
     def latency(self):
         cases = [Case({"subject": subject, "rate": rate},
                       self.program("latency", subject) + [
-                          "--rate", rate, "--prestart", 8, "--ms", 300 if self.quick else 500])
+                          "--rate", rate, "--prestart", 8, "--ms", 200 if self.quick else 300])
                  for rate in (1000, 20000, 100000) for subject in self.subjects()]
         metrics = [Metric("p50", "From the submit call to the start, p50, µs", "µs", "less"),
                    Metric("p99", "… p99, µs", "µs", "less"),

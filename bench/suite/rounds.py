@@ -76,22 +76,30 @@ def picked(output, pick):
     return None
 
 
-def run_once(case):
+def skip(cases, why):
+    for case in cases:
+        case.skipped = why
+
+
+def run_once(cases):
+    """cases: those whose figures one run of their command prints."""
+    first = cases[0]
     before, own = busy_and_all(), children_cpu()
     try:
-        done = subprocess.run(case.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=case.patience)
+        done = subprocess.run(first.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=first.patience)
     except subprocess.TimeoutExpired:
-        case.skipped = f"{case.label()}: not done after {case.patience} s"
+        skip(cases, f"{first.label()}: not done after {first.patience} s")
         return
     noise = others_share(before, busy_and_all(), children_cpu() - own)
     if done.returncode == SKIPPED:
-        case.skipped = done.stderr.strip()
+        skip(cases, done.stderr.strip())
         return
-    fields = picked(done.stdout, case.pick)
-    if done.returncode != 0 or fields is None:
-        sys.exit(f"bench: FAIL: {' '.join(case.command)}: {done.stderr.strip() or 'no figures'}")
-    case.rounds.append(fields)
-    case.noisy += noise > NOISE
+    for case in cases:
+        fields = picked(done.stdout, case.pick)
+        if done.returncode != 0 or fields is None:
+            sys.exit(f"bench: FAIL: {' '.join(case.command)}: {done.stderr.strip() or 'no figures'}")
+        case.rounds.append(fields)
+        case.noisy += noise > NOISE
 
 
 class Progress:
@@ -114,12 +122,20 @@ class Progress:
             sys.stderr.write("\r\033[K")
 
 
+def by_command(cases):
+    groups = {}
+    for case in cases:
+        groups.setdefault(tuple(case.command), []).append(case)
+    return list(groups.values())
+
+
 def run_all(cases, rounds, progress):
-    """Each round starts one case further on, so that no case always follows the same one."""
+    """Each round starts one command further on, so that none always follows the same one."""
+    groups = by_command(cases)
     for i in range(rounds):
-        start = i % len(cases)
-        for case in cases[start:] + cases[:start]:
-            progress.step(case.label())
-            if case.skipped is None:
-                run_once(case)
+        start = i % len(groups)
+        for group in groups[start:] + groups[:start]:
+            progress.step(group[0].label())
+            if group[0].skipped is None:
+                run_once(group)
     progress.clear()

@@ -1,0 +1,48 @@
+/*
+ * An example of a plugin: a task that checksums a buffer and then waits for something far away.
+ *
+ *     cc -O2 -shared -fPIC -I bench/size bench/size/example_task.c -o example_task.so
+ *     antpool-size --rate 200 --service plugin:example_task.so,256 --goal p99-wait=20ms
+ *
+ * The argument is the size of the buffer in KiB (64).
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "plugin.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define FAR_AWAY_NS 2000000
+
+struct buffer {
+    size_t size;
+    unsigned char bytes[];
+};
+
+void *antpool_task_init(const char *argument)
+{
+    long kib = *argument != '\0' ? strtol(argument, NULL, 10) : 64;
+    if (kib < 1 || kib > 1 << 20)
+        return NULL;
+    struct buffer *buffer = calloc(1, sizeof *buffer + (size_t)kib * 1024);
+    if (buffer != NULL)
+        buffer->size = (size_t)kib * 1024;
+    return buffer;
+}
+
+/* Many threads at once: what they share they only read. */
+void antpool_task_run(void *state)
+{
+    const struct buffer *buffer = state;
+    volatile uint32_t sum = 1;
+    for (size_t i = 0; i < buffer->size; i++)
+        sum = sum * 31 + buffer->bytes[i];
+    struct timespec pause = {0, FAR_AWAY_NS};
+    nanosleep(&pause, NULL);
+}
+
+void antpool_task_fini(void *state)
+{
+    free(state);
+}

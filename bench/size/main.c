@@ -1,0 +1,89 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fail.h"
+#include "report.h"
+#include "request.h"
+#include "scaling.h"
+#include "study.h"
+
+/* What was printed into a full disk or a closed pipe was not said. */
+static int finish(int code)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        fail(EXIT_UNABLE, "writing the answer: %s", strerror(errno));
+    return code;
+}
+
+static int erlang(const struct request *request)
+{
+    static struct answer answer;
+    answer_find(&answer, request);
+    if (request->format == FORMAT_JSON)
+        report_answer_json(stdout, request, &answer);
+    else
+        report_answer_text(stdout, request, &answer);
+    return answer.all_met ? EXIT_MET : EXIT_NOT_MET;
+}
+
+/* Before a run of a minute, not after it. */
+static FILE *open_file(const char *name)
+{
+    FILE *file = name != NULL ? fopen(name, "w") : NULL;
+    if (name != NULL && file == NULL)
+        fail(EXIT_USAGE, "%s: %s", name, strerror(errno));
+    return file;
+}
+
+static void close_file(FILE *file, const char *name)
+{
+    if (file != NULL && (ferror(file) || fclose(file) != 0))
+        fail(EXIT_UNABLE, "%s: %s", name, strerror(errno));
+}
+
+static void print_study(const struct study *study)
+{
+    switch (study->request->format) {
+    case FORMAT_JSON: report_study_json(stdout, study); break;
+    case FORMAT_CSV: report_study_csv(stdout, study); break;
+    default: report_study_text(stdout, study);
+    }
+}
+
+static int size(struct request *request)
+{
+    static const int codes[] = {EXIT_MET, EXIT_NOT_MET, EXIT_NOT_CERTIFIABLE};
+    static struct study study;
+    FILE *svg = open_file(request->svg), *percentiles = open_file(request->percentiles);
+    study_do(&study, request);
+    print_study(&study);
+    if (svg != NULL)
+        report_study_svg(svg, &study);
+    if (percentiles != NULL && study.rows[study.chosen].measured)
+        report_percentiles(percentiles, &study.rows[study.chosen].run.waits);
+    close_file(svg, request->svg);
+    close_file(percentiles, request->percentiles);
+    int code = codes[study.verdict];
+    study_fini(&study);
+    return code;
+}
+
+static int run(struct request *request)
+{
+    switch (request->command) {
+    case COMMAND_ERLANG: return erlang(request);
+    case COMMAND_USL: return scaling_do(request);
+    default: return size(request);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct request request;
+    request_read(&request, argc, argv);
+    int code = finish(run(&request));
+    request_fini(&request);
+    return code;
+}

@@ -1,0 +1,191 @@
+#include "study.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "fail.h"
+#include "model.h"
+#include "progress.h"
+#include "verdict.h"
+
+#define SIMULATION_SECONDS 1.0 /* about what one takes, for the progress line */
+#define WARMUP_SHARE 0.2
+#define TIMING_TASKS 1000      /* of a plugin or command, before anything else */
+#define TIMING_SECONDS 3.0
+#define TIMING_AT_ONCE 4
+#define REHEARSALS 3
+#define LONG_DRAIN 120.0       /* seconds: longer ones are not measured */
+
+static struct progress progress;
+static double rss_before; /* any worker was made: later pools use the stacks of earlier ones again */
+
+static bool show_run(double done, void *arg)
+{
+    (void)arg;
+    progress_at(&progress, done);
+    return true;
+}
+
+/* ---- Runs ----------------------------------------------------------------------------------- */
+
+static void measure(const struct request *request, const struct task *task, long cap, double seconds, struct run *run)
+{
+    char what[48];
+    snprintf(what, sizeof what, "measuring cap %ld", cap);
+    progress_part(&progress, what, seconds);
+    *run = (struct run){
+        .task = task,
+        .scenario = request_scenario(request, cap),
+        .seconds = seconds,
+        .warmup = seconds * WARMUP_SHARE,
+        .progress = show_run,
+        .rss_before = rss_before,
+    };
+    const char *wrong = load_run(run);
+    if (wrong == NULL)
+        return;
+    progress_end(&progress);
+    fail(EXIT_UNABLE, "cap %ld: %s", cap, wrong);
+}
+
+/* How long a plugin's tasks take depends on how many run at once, so they are timed on a pool of the
+ * size that the last timing led to, until that changes little. */
+static void rehearse(struct study *study, struct request *request, const struct task *task)
+{
+    for (int i = 0; i < REHEARSALS && request->rate > 0; i++) {
+        struct run run;
+        double mean = request->service.mean;
+        answer_find(&study->answer, request);
+        measure(request, task, study->answer.cap, request->seconds / 2, &run);
+        if (!service_learn(&request->service, run.services, run.services_n))
+            fail(EXIT_UNABLE, "no memory for %ld service times", run.services_n);
+        run_fini(&run);
+        if (fabs(request->service.mean / mean - 1) < 0.1)
+            return;
+    }
+}
+
+static void time_program(struct study *study, struct request *request, struct task *task)
+{
+    progress_part(&progress, "timing the task", TIMING_SECONDS);
+    const char *wrong = task_time(task, &request->service, TIMING_AT_ONCE, TIMING_TASKS, TIMING_SECONDS);
+    if (wrong != NULL)
+        fail(EXIT_UNABLE, "--service %s: %s", request->service_text, wrong);
+    rehearse(study, request, task);
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------ */
+
+static void add_row(struct study *study, long cap)
+{
+    if (cap < 1)
+        return;
+    if (cap == study->answer.cap)
+        study->chosen = study->rows_n;
+    study->rows[study->rows_n++].cap = cap;
+}
+
+static void choose_rows(struct study *study)
+{
+    long cap = study->answer.cap, step = (long)(sqrt((double)cap) / 2 + 0.5);
+    step = step < 2 ? 2 : step;
+    add_row(study, cap - step);
+    add_row(study, cap - 1);
+    add_row(study, cap);
+    add_row(study, cap + 1);
+    add_row(study, cap + step);
+}
+
+/* What the answer rests on is not simulated once more, and by chance otherwise. */
+static void simulate_row(const struct study *study, struct row *row, const struct scenario *scenario)
+{
+    const struct answer *answer = &study->answer;
+    if (!model_is_exact(scenario) && row->cap == answer->cap)
+        row->simulation = answer->predicted;
+    else if (!model_is_exact(scenario) && row->cap == answer->cap - 1)
+        row->simulation = answer->below;
+    else if (!simulate(scenario, study->request->simulated, &row->simulation))
+        fail(EXIT_UNABLE, "no memory to simulate %ld tasks", study->request->simulated);
+}
+
+static void fill_row(struct study *study, struct row *row, const struct task *task)
+{
+    const struct request *request = study->request;
+    struct scenario scenario = request_scenario(request, row->cap);
+    char what[48];
+    snprintf(what, sizeof what, "simulating cap %ld", row->cap);
+    progress_part(&progress, what, SIMULATION_SECONDS);
+    row->formula = model_formula(&scenario);
+    simulate_row(study, row, &scenario);
+    if (request->rate == 0)
+        return;
+    measure(request, task, row->cap, request->seconds, &row->run);
+    row->measured = true;
+}
+
+/* ---- The rest ---------------------------------------------------------------------------------- */
+
+static void measure_drain(struct study *study, const struct task *task)
+{
+    const struct request *request = study->request;
+    double expected = study->answer.predicted.outcome.of[DRAIN];
+    study->drain = NAN;
+    if (request->backlog == 0 || expected > LONG_DRAIN)
+        return;
+    struct scenario scenario = request_scenario(request, study->answer.cap);
+    progress_part(&progress, "draining the backlog", expected);
+    const char *wrong = load_drain(task, &scenario, &study->drain);
+    if (wrong != NULL)
+        fail(EXIT_UNABLE, "draining: %s", wrong);
+}
+
+static void find_spread(struct study *study)
+{
+    const struct request *request = study->request;
+    study->spread = outcome_unknown();
+    if (request->rate == 0)
+        return;
+    struct scenario scenario = request_scenario(request, study->answer.cap);
+    double tasks = request->rate * request->seconds;
+    double runs = fmax(SPREAD_RUNS_LEAST, fmin(SPREAD_RUNS_MOST, SPREAD_TASKS / tasks));
+    progress_part(&progress, "judging", SIMULATION_SECONDS);
+    if (!simulate_spread(&scenario, (long)tasks, (long)(tasks * WARMUP_SHARE), (int)runs, &study->spread))
+        fail(EXIT_UNABLE, "no memory to simulate %.0f tasks", tasks);
+}
+
+static double seconds_of_all(const struct request *request, const struct task *task)
+{
+    double each = SIMULATION_SECONDS + (request->rate > 0 ? request->seconds : 0);
+    bool program = task->service->kind == SERVICE_PLUGIN || task->service->kind == SERVICE_EXEC;
+    return ROWS_MAX * each + 2 * SIMULATION_SECONDS + (program ? TIMING_SECONDS + request->seconds / 2 : 0);
+}
+
+void study_do(struct study *study, struct request *request)
+{
+    struct task task;
+    *study = (struct study){.request = request};
+    const char *wrong = task_init(&task, &request->service, request->cpu_share);
+    if (wrong != NULL)
+        fail(EXIT_USAGE, "--service %s: %s", request->service_text, wrong);
+    rss_before = load_resident();
+    progress_begin(&progress, seconds_of_all(request, &task));
+    if (isnan(request->service.mean))
+        time_program(study, request, &task);
+    progress_part(&progress, "looking for the cap", SIMULATION_SECONDS);
+    answer_find(&study->answer, request);
+    choose_rows(study);
+    for (int i = 0; i < study->rows_n; i++)
+        fill_row(study, &study->rows[i], &task);
+    measure_drain(study, &task);
+    find_spread(study);
+    progress_end(&progress);
+    task_fini(&task);
+    study_judge(study);
+}
+
+void study_fini(struct study *study)
+{
+    for (int i = 0; i < study->rows_n; i++)
+        if (study->rows[i].measured)
+            run_fini(&study->rows[i].run);
+}
