@@ -7,55 +7,63 @@
 
 /* ---- States --------------------------------------------------------------------------------------- */
 
-/* Probabilities, but for a common factor: of a system with less than c tasks, and with c + m. They
- * are scaled so that the largest of those with all workers busy is 1, so none overflows. */
+#define SURELY 1e4000L /* times as likely as any other state: beyond a double, and not infinite */
+
+/* Probabilities, but for a common factor: of fewer than c tasks, and of c + m. The largest of those
+ * with all workers busy is 1, so that none overflows. */
 struct states {
-    long double below; /* fewer than c tasks: nobody waits */
+    long double below; /* of all with a free worker: nobody waits */
     long double rho;   /* from c + m to c + m + 1 */
-    long double first; /* of c + 0 */
     long queue;
 };
 
 static struct states states_of(double a, long c, long queue)
 {
-    struct states states = {.rho = (long double)a / (long double)c, .queue = queue, .first = 1};
+    struct states states = {.rho = (long double)a / (long double)c, .queue = queue};
     long double inverse = 1; /* of Erlang B: all states up to c, by that of c */
     for (long k = 1; k <= c; k++)
         inverse = 1 + inverse * (long double)k / a;
-    if (states.rho > 1)
-        states.first = powl(states.rho, -(long double)queue);
-    states.below = (inverse - 1) * states.first;
+    inverse = fminl(inverse, SURELY);
+    states.below = (inverse - 1) * (states.rho > 1 ? powl(states.rho, -(long double)queue) : 1);
     return states;
 }
 
-/* Σ of rho^m, m from 0 to n − 1, times first; and of m + 1 times as much each. */
-struct sums {
-    long double all, weighted;
+/* Goes through c + m, m = 0 … queue, from the likely end to the unlikely, which may vanish. */
+struct walk {
+    long m, step;
+    long double term;
 };
 
-static struct sums sums_of(const struct states *states, long n)
+static struct walk walk_begin(const struct states *states)
 {
-    struct sums sums = {0, 0};
-    long double term = states->first;
-    for (long m = 0; m < n; m++, term *= states->rho) {
-        sums.all += term;
-        sums.weighted += term * (long double)(m + 1);
-    }
-    return sums;
+    return states->rho > 1 ? (struct walk){states->queue, -1, 1} : (struct walk){0, 1, 1};
+}
+
+static bool walk_on(const struct states *states, struct walk *walk)
+{
+    walk->m += walk->step;
+    walk->term *= walk->step > 0 ? states->rho : 1 / states->rho;
+    return walk->m >= 0 && walk->m <= states->queue;
 }
 
 struct finite finite_system(double a, long c, long queue, double s)
 {
     struct states states = states_of(a, c, queue);
-    struct sums waiting = sums_of(&states, queue);
-    long double full = states.first * powl(states.rho, (long double)queue);
-    long double accepted = states.below + waiting.all;
-    struct finite finite;
-    finite.reject = (double)(full / (accepted + full));
-    finite.p_wait = (double)(waiting.all / accepted);
-    finite.utilisation = (double)((long double)a * (accepted / (accepted + full)) / (long double)c);
-    finite.mean_wait = (double)(waiting.weighted / accepted * s / (long double)c);
-    return finite;
+    struct walk walk = walk_begin(&states);
+    long double waiting = 0, weighted = 0, full = 0;
+    do {
+        if (walk.m == queue) {
+            full = walk.term;
+            continue;
+        }
+        waiting += walk.term;
+        weighted += walk.term * (long double)(walk.m + 1);
+    } while (walk_on(&states, &walk));
+    long double accepted = states.below + waiting, share = accepted / (accepted + full);
+    return (struct finite){.reject = (double)(full / (accepted + full)),
+                           .p_wait = (double)(waiting / accepted),
+                           .utilisation = (double)((long double)a * share / (long double)c),
+                           .mean_wait = (double)(weighted / accepted * s / (long double)c)};
 }
 
 /* ---- Waits ------------------------------------------------------------------------------------------- */
@@ -75,40 +83,58 @@ struct ends {
     long double c;
 };
 
-/* P(j ends are needed) for j = 0 is not to wait; then it falls or grows by rho. */
-static void add_served(struct ends *ends, const struct states *states, long double accepted)
+/* needed[j]: P(an accepted task needs j ends); 0 of them if it does not wait. */
+static void find_needed(const struct states *states, long double *needed)
 {
-    long double needed = states->below / accepted, next = states->first / accepted;
+    struct walk walk = walk_begin(states);
+    long double sum = states->below;
+    needed[0] = states->below;
+    do {
+        if (walk.m == states->queue)
+            continue;
+        needed[walk.m + 1] = walk.term;
+        sum += walk.term;
+    } while (walk_on(states, &walk));
+    for (long j = 0; j <= states->queue; j++)
+        needed[j] /= sum;
+}
+
+static void add_served(struct ends *ends, const long double *needed)
+{
     for (long j = 0; j <= ends->queue; j++) {
-        ends->last = ends->last * ends->stays + needed;
+        ends->last = ends->last * ends->stays + needed[j];
         ends->weight[j] += ends->last;
-        needed = next;
-        next *= states->rho;
     }
 }
 
 /* From the far end, so that no difference is taken. */
-static void add_more(struct ends *ends, const struct states *states, long double accepted)
+static void add_more(struct ends *ends, const long double *needed)
 {
-    long double term = states->first * powl(states->rho, (long double)ends->queue - 1) / accepted, more = 0;
-    for (long j = ends->queue; j > 0; j--, term /= states->rho) {
-        more += term;
+    long double more = 0;
+    for (long j = ends->queue; j > 0; j--) {
+        more += needed[j];
         ends->weight[j - 1] += more;
     }
 }
 
 static bool ends_init(struct ends *ends, double a, long c, long queue, bool total)
 {
+    size_t n = (size_t)queue + 1;
     struct states states = states_of(a, c, queue);
-    long double accepted = states.below + sums_of(&states, queue).all;
+    long double *needed = calloc(n, sizeof *needed);
     *ends = (struct ends){.queue = queue, .stays = 1 - 1 / (long double)c, .c = (long double)c};
-    ends->weight = calloc((size_t)(queue + 1), sizeof *ends->weight);
-    if (ends->weight == NULL)
-        return false;
-    if (total)
-        add_served(ends, &states, accepted);
-    add_more(ends, &states, accepted);
-    return true;
+    ends->weight = calloc(n, sizeof *ends->weight);
+    bool has = needed != NULL && ends->weight != NULL;
+    if (has) {
+        find_needed(&states, needed);
+        if (total)
+            add_served(ends, needed);
+        add_more(ends, needed);
+    } else {
+        free(ends->weight);
+    }
+    free(needed);
+    return has;
 }
 
 static long double weight_of(const struct ends *ends, long j)

@@ -288,8 +288,9 @@ static bool set_twin(struct run *run, const struct flight *flight)
 
 static const char *set_figures(struct run *run, const struct flight *flight)
 {
-    double grown = flight->rss_most - run->rss_before;
+    double own = (double)flight->n * sizeof *flight->items, grown = flight->rss_most - run->rss_before - own;
     run->tasks = flight->n;
+    run->counted = run->failed = run->services_n = 0;
     run->rss_per_worker = grown > 0 ? grown / (double)run->scenario.cap : 0;
     if (!sample_init(&run->waits, flight->n))
         return "no memory for the waits";
