@@ -93,10 +93,17 @@ static void put_row(FILE *to, const struct study *study, const struct row *row, 
     fprintf(to, " %11s\n", row->measured && row->run.rss_per_worker > 0 ? bytes_text(row->run.rss_per_worker, text) : "-");
 }
 
+static bool is_exact(const struct study *study)
+{
+    struct scenario scenario = request_scenario(study->request, study->answer.cap);
+    return model_is_exact(&scenario);
+}
+
 static void put_table(FILE *to, const struct study *study, enum metric metric)
 {
     fprintf(to, "%8s %47s\n", "", metric_word(metric));
-    fprintf(to, "%8s %11s %11s %11s %11s %11s %11s %11s\n", "cap", source_words[0], source_words[1], source_words[2],
+    bool exact = is_exact(study);
+    fprintf(to, "%8s %11s %11s %11s %11s %11s %11s %11s\n", "cap", exact ? source_words[0] : "formula ~", source_words[1], source_words[2],
             source_words[3], "utilisation", "refused", "RSS/worker");
     for (int i = 0; i < study->rows_n; i++)
         put_row(to, study, &study->rows[i], metric);
@@ -108,8 +115,7 @@ static void put_table(FILE *to, const struct study *study, enum metric metric)
 
 static double prediction(const struct study *study, const struct row *row, enum metric metric)
 {
-    struct scenario scenario = request_scenario(study->request, row->cap);
-    return model_is_exact(&scenario) ? row->formula.of[metric] : row->simulation.outcome.of[metric];
+    return is_exact(study) ? row->formula.of[metric] : row->simulation.outcome.of[metric];
 }
 
 /* Unstable rows have no place on an axis. */

@@ -2,6 +2,9 @@
 
 #include <math.h>
 #include <stdio.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "fail.h"
 #include "model.h"
@@ -160,6 +163,15 @@ static double seconds_of_all(const struct request *request, const struct task *t
     return ROWS_MAX * each + 2 * SIMULATION_SECONDS + (program ? TIMING_SECONDS + request->seconds / 2 : 0);
 }
 
+/* What a simulation has freed goes back at once, or it would be taken for that of workers. glibc
+ * keeps ever larger pieces otherwise. */
+static void give_memory_back(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+#endif
+}
+
 void study_do(struct study *study, struct request *request)
 {
     struct task task;
@@ -167,6 +179,7 @@ void study_do(struct study *study, struct request *request)
     const char *wrong = task_init(&task, &request->service, request->cpu_share);
     if (wrong != NULL)
         fail(EXIT_USAGE, "--service %s: %s", request->service_text, wrong);
+    give_memory_back();
     rss_before = load_resident();
     progress_begin(&progress, seconds_of_all(request, &task));
     if (isnan(request->service.mean))
