@@ -38,7 +38,8 @@ static const char help[] =
     "  --downstream N     calls at once that the system behind allows to all instances;\n"
     "                     --instances M: how many of this service there are (1)\n"
     "  --shards N         of the multipool, one of which may be lost (4)\n"
-    "  --duration T       how long each cap is measured (8s)\n"
+    "  --sweep N          caps that are measured: 1, 3 or 5 (5)\n"
+    "  --duration T       how long each of them is measured (8s)\n"
     "  --simulate N       tasks of a long simulation (1000000)\n"
     "  --seed N           another draw of the same tasks (1)\n"
     "  --json --csv       instead of the table; --svg FILE: a chart; --percentiles FILE: the\n"
@@ -137,6 +138,14 @@ static const char *set_shards(struct request *r, const char *text)
     return count_parse(text, 2, 4096, &r->shards);
 }
 
+static const char *set_sweep(struct request *r, const char *text)
+{
+    const char *wrong = count_parse(text, 1, 5, &r->sweep);
+    if (wrong == NULL && r->sweep % 2 == 0)
+        return "the caps of a sweep are 1, 3 or 5: as many below the answer as above";
+    return wrong;
+}
+
 static const char *set_duration(struct request *r, const char *text)
 {
     return duration_parse(text, &r->seconds);
@@ -219,6 +228,7 @@ static const struct setting {
     {"downstream", required_argument, MODELS, set_downstream},
     {"instances", required_argument, MODELS, set_instances},
     {"shards", required_argument, MODELS, set_shards},
+    {"sweep", required_argument, SIZE, set_sweep},
     {"duration", required_argument, SIZE | USL, set_duration},
     {"simulate", required_argument, SIZE, set_simulated},
     {"seed", required_argument, SIZE | USL, set_seed},
@@ -344,7 +354,7 @@ static void read_words(struct request *request, int argc, char **argv)
 
 void request_read(struct request *request, int argc, char **argv)
 {
-    *request = (struct request){.queue = -1, .instances = 1, .shards = 4, .seconds = 8,
+    *request = (struct request){.queue = -1, .instances = 1, .shards = 4, .sweep = 5, .seconds = 8,
                                 .simulated = 1000000, .seed = 1};
     for (enum command c = COMMAND_ERLANG; c <= COMMAND_USL; c++)
         if (argc > 1 && strncmp(argv[1], command_words[c], strlen(command_words[c]) - 1) == 0 &&

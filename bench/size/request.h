@@ -32,6 +32,7 @@ struct request {
     struct needs needs;
     long downstream, instances;   /* what the system behind allows for all instances; 0: not given */
     long shards;
+    long sweep;                   /* caps in the sweep: 1, 3 or 5 */
     double seconds;               /* that each cap is measured */
     long simulated;               /* tasks of a long simulation */
     long caps[CAPS_MAX];          /* usl: to be measured */

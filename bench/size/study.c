@@ -92,11 +92,10 @@ static void choose_rows(struct study *study)
 {
     long cap = study->answer.cap, step = (long)(sqrt((double)cap) / 2 + 0.5);
     step = step < 2 ? 2 : step;
-    add_row(study, cap - step);
-    add_row(study, cap - 1);
-    add_row(study, cap);
-    add_row(study, cap + 1);
-    add_row(study, cap + step);
+    long offsets[] = {-step, -1, 0, 1, step};
+    long n = study->request->sweep, skipped = (ROWS_MAX - n) / 2;
+    for (long i = skipped; i < skipped + n; i++)
+        add_row(study, cap + offsets[i]);
 }
 
 /* What the answer rests on is not simulated once more, and by chance otherwise. */
@@ -160,7 +159,7 @@ static double seconds_of_all(const struct request *request, const struct task *t
 {
     double each = SIMULATION_SECONDS + (request->rate > 0 ? request->seconds : 0);
     bool program = task->service->kind == SERVICE_PLUGIN || task->service->kind == SERVICE_EXEC;
-    return ROWS_MAX * each + 2 * SIMULATION_SECONDS + (program ? TIMING_SECONDS + request->seconds / 2 : 0);
+    return (double)request->sweep * each + 2 * SIMULATION_SECONDS + (program ? TIMING_SECONDS + request->seconds / 2 : 0);
 }
 
 /* What a simulation has freed goes back at once, or it would be taken for that of workers. glibc

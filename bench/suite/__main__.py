@@ -46,7 +46,8 @@ def chosen(sections, options, old):
     if options.only == "help":
         print("\n".join(f"{section.name:12} {section.title}" for section in sections))
         sys.exit(0)
-    wanted = [old["section"]] if old else options.only.split(",") if options.only else names
+    usual = [name for name in names if name != "twin"]
+    wanted = [old["section"]] if old else options.only.split(",") if options.only else usual
     for name in wanted:
         if name not in names:
             sys.exit(f"bench: there is no section {name}; there are {', '.join(names)}")

@@ -2,6 +2,7 @@
 lines of name=value. A round during which other processes took more than NOISE of the machine
 is marked."""
 
+import json
 import os
 import resource
 import subprocess
@@ -69,6 +70,12 @@ def fields_of(line):
 
 
 def picked(output, pick):
+    """The fields of the line that holds pick; of antpool-size those of the row it chose."""
+    if output.startswith("{"):
+        row = next(row for row in json.loads(output)["sweep"] if row["chosen"])
+        return {"measured": row["measured"]["p99_wait_ms"], "twin": row["twin"]["p99_wait_ms"],
+                "apart": abs(row["measured"]["p99_wait_ms"] - row["twin"]["p99_wait_ms"]),
+                "late": row["run"]["late_p99_ms"], "late_max": row["run"]["late_max_ms"]}
     for line in output.splitlines():
         fields = fields_of(line)
         if all(fields.get(name) == value for name, value in pick.items()) and fields:

@@ -104,6 +104,8 @@ class BadInput(unittest.TestCase):
         (("--rate", "10", "--service", "1ms", "--cap", "1", "--seed", "x"), "--seed: "),
         (("--rate", "10", "--service", "1ms", "--cap", "1", "--svg", "/nonexistent/a.svg"), "/nonexistent/a.svg"),
         (("--rate", "10", "--service", "1ms", "--goal", "reject=1%", "--goal", "p-wait=1%"), "--queue"),
+        (("--rate", "10", "--service", "1ms", "--cap", "1", "--sweep", "4"), "1, 3 or 5"),
+        (("--rate", "10", "--service", "1ms", "--cap", "1", "--simulate", "10"), "--simulate: "),
         (("usl",), "usl takes"),
         (("usl", "/nonexistent"), "/nonexistent"),
         (("usl", "--service", "1ms", "--caps", "1,2"), "at least three"),
@@ -231,6 +233,11 @@ class Study(unittest.TestCase):
         self.assertEqual(simulated[0], simulated[1])
         self.assertNotEqual(simulated[0], simulated[2])
         self.assertEqual([row["run"]["tasks"] for row in first["sweep"]], [row["run"]["tasks"] for row in second["sweep"]])
+
+    def test_a_sweep_has_as_many_caps_as_asked_for(self):
+        for n in ("1", "3"):
+            caps = [row["cap"] for row in json_of(*SHORT, "--cap", "9", "--sweep", n)["sweep"]]
+            self.assertEqual(caps, {"1": [9], "3": [8, 9, 10]}[n])
 
     def test_it_is_quiet_in_a_pipe(self):
         self.assertEqual(run(*SHORT).stderr, "")
