@@ -142,23 +142,32 @@ static long double weight_of(const struct ends *ends, long j)
     return j <= ends->queue ? ends->weight[j] : ends->last * powl(ends->stays, (long double)(j - ends->queue));
 }
 
-#define NOTHING 1e-24L /* of the largest term */
+#define NOTHING 1e-22L /* of the likeliest term */
 
-/* From the most likely number of ends outwards. */
+/* The least j that counts, and its pois(j; x) relative to the likeliest. */
+static long least_ends(long double x, long double *term)
+{
+    long j = (long)x;
+    for (*term = 1; j > 0 && *term > NOTHING; j--)
+        *term *= (long double)j / x;
+    return j;
+}
+
+/* The terms are divided by their own sum, so none needs a factorial. */
 static long double survival(long double t, const void *arg)
 {
     const struct ends *ends = arg;
-    long double x = ends->c * t;
-    long mode = (long)x;
-    long double top = expl((long double)mode * logl(x > 0 ? x : 1) - x - lgammal((long double)mode + 1)), sum = 0, term = top;
-    for (long j = mode; term > top * NOTHING; j++, term *= x / (long double)j)
-        sum += term * weight_of(ends, j);
-    term = top;
-    for (long j = mode; j > 0 && term > top * NOTHING; j--) {
-        term *= (long double)j / x;
-        sum += term * weight_of(ends, j - 1);
+    long double x = ends->c * t, term, sum = 0, all = 0;
+    long j = least_ends(x, &term);
+    long double weight = weight_of(ends, j);
+    while ((long double)j < x || term > NOTHING) {
+        sum += term * weight;
+        all += term;
+        j++;
+        term *= x / (long double)j;
+        weight = j <= ends->queue ? ends->weight[j] : weight * ends->stays;
     }
-    return sum;
+    return sum / all;
 }
 
 static double quantile(double a, long c, long queue, double s, double q, bool total)

@@ -47,12 +47,13 @@ struct total {
     long double p, spare; /* spare: workers that are free on average */
 };
 
+/* Only exponents below 0: the textbook's form is 0 · infinity close to the critical load. */
 static long double total_survival(long double t, const void *arg)
 {
     const struct total *total = arg;
-    long double d = total->spare - 1;
-    long double both = fabsl(d * t) < 1e-12L ? t : -expm1l(-d * t) / d;
-    return expl(-t) * (1 + total->p * both);
+    long double d = fabsl(total->spare - 1);
+    long double both = d == 0 ? t : -expm1l(-d * t) / d;
+    return expl(-t) + total->p * expl(-fminl(1, total->spare) * t) * both;
 }
 
 /* In mean service times, then in seconds. */
@@ -109,6 +110,8 @@ long least_cap(long from, long most, bool (*meets)(long cap, void *arg), void *a
         long high = most - low > step ? low + step : most;
         if (meets(high, arg))
             return bisect(low, high, meets, arg);
+        if (high == most)
+            break;
         low = high;
     }
     return 0;

@@ -20,7 +20,8 @@ double total_quantile(double a, long c, double s, double q); /* of wait and serv
 
 /* ---- At most `queue` tasks wait, the rest is refused (M/M/c/(c + queue)) ------------------- */
 
-/* Stable under any load. Waits are those of accepted tasks. */
+/* Stable under any load. Waits are those of accepted tasks. Quantiles are NAN if there is no memory
+ * for 2 · (queue + 1) numbers. */
 struct finite {
     double reject;      /* share of all tasks that is refused */
     double p_wait;      /* share of the accepted that waits */
@@ -57,6 +58,6 @@ struct usl {
  * curve (fewer different N, a value that is not above 0 or not finite). */
 bool usl_fit(const double *workers, const double *throughput, int n, struct usl *usl);
 double usl_throughput(const struct usl *usl, double workers);
-double usl_peak(const struct usl *usl); /* the best N; INFINITY if more is always better */
+double usl_peak(const struct usl *usl); /* the best N, at least 1; INFINITY if more is always better */
 
 #endif

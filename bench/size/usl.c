@@ -5,10 +5,12 @@
 
 #define PARAMETERS 3 /* gamma, sigma, kappa */
 #define STEPS 200
+#define POLISH 10
 
 struct points {
     const double *workers, *throughput;
     int n;
+    double unit; /* of throughput: the largest, so that no square overflows or vanishes */
 };
 
 double usl_throughput(const struct usl *usl, double workers)
@@ -18,22 +20,28 @@ double usl_throughput(const struct usl *usl, double workers)
 
 double usl_peak(const struct usl *usl)
 {
-    if (usl->kappa <= 0)
-        return INFINITY;
-    return usl->sigma >= 1 ? 1 : fmax(1, sqrt((1 - usl->sigma) / usl->kappa));
+    if (usl->sigma >= 1)
+        return 1;
+    return usl->kappa > 0 ? fmax(1, sqrt((1 - usl->sigma) / usl->kappa)) : INFINITY;
 }
 
+static double measured(const struct points *points, int i)
+{
+    return points->throughput[i] / points->unit;
+}
+
+/* INFINITY if the curve has a pole among the points: parameters below 0 can do that. */
 static double squares(const struct points *points, const struct usl *usl)
 {
     double sum = 0;
     for (int i = 0; i < points->n; i++) {
-        double d = points->throughput[i] - usl_throughput(usl, points->workers[i]);
-        sum += d * d;
+        double fitted = usl_throughput(usl, points->workers[i]), d = measured(points, i) - fitted;
+        sum += fitted > 0 ? d * d : INFINITY;
     }
     return sum;
 }
 
-/* ---- One fit, with some parameters held at 0 -------------------------------------------------------- */
+/* ---- One fit, with some parameters held at 0 and the others of any sign -------------------------- */
 
 struct system {
     double of[PARAMETERS][PARAMETERS + 1]; /* the last column is the right side */
@@ -52,7 +60,7 @@ static struct system system_of(const struct points *points, const struct usl *us
 {
     struct system system = {{{0}}};
     for (int i = 0; i < points->n; i++) {
-        double slope[PARAMETERS], d = points->throughput[i] - usl_throughput(usl, points->workers[i]);
+        double slope[PARAMETERS], d = measured(points, i) - usl_throughput(usl, points->workers[i]);
         slopes(usl, points->workers[i], slope);
         for (int row = 0; row < PARAMETERS; row++) {
             for (int column = 0; column < PARAMETERS; column++)
@@ -95,15 +103,16 @@ static void solve(struct system *system, double out[PARAMETERS])
     }
 }
 
-static struct usl stepped(const struct points *points, const struct usl *usl, const bool held[PARAMETERS], double damping)
+static struct usl stepped(const struct points *points, const struct usl *usl, const bool held[PARAMETERS],
+                          double damping)
 {
     double step[PARAMETERS];
     struct system system = system_of(points, usl);
     prepare(&system, held, damping);
     solve(&system, step);
     return (struct usl){.gamma = usl->gamma * exp(fmax(-1, fmin(1, step[0]))),
-                        .sigma = fmax(0, usl->sigma + step[1]),
-                        .kappa = fmax(0, usl->kappa + step[2])};
+                        .sigma = usl->sigma + step[1],
+                        .kappa = usl->kappa + step[2]};
 }
 
 static struct usl descend(const struct points *points, struct usl usl, const bool held[PARAMETERS])
@@ -119,6 +128,19 @@ static struct usl descend(const struct points *points, struct usl usl, const boo
         } else {
             damping *= 10;
         }
+    }
+    return usl;
+}
+
+/* Near the least, squares change by less than their rounding and cannot judge a step any more. */
+static struct usl polished(const struct points *points, struct usl usl, const bool held[PARAMETERS])
+{
+    double bound = squares(points, &usl) * (1 + 1e-9);
+    for (int i = 0; i < POLISH; i++) {
+        struct usl next = stepped(points, &usl, held, 0);
+        if (!(squares(points, &next) <= bound))
+            break;
+        usl = next;
     }
     return usl;
 }
@@ -144,9 +166,9 @@ static double fitness(const struct points *points, const struct usl *usl)
 {
     double mean = 0, sum = 0;
     for (int i = 0; i < points->n; i++)
-        mean += points->throughput[i] / points->n;
+        mean += measured(points, i) / points->n;
     for (int i = 0; i < points->n; i++)
-        sum += (points->throughput[i] - mean) * (points->throughput[i] - mean);
+        sum += (measured(points, i) - mean) * (measured(points, i) - mean);
     return sum > 0 ? 1 - squares(points, usl) / sum : 1;
 }
 
@@ -156,31 +178,45 @@ static struct usl start_at(const struct points *points, double sigma, double kap
     double both = 0, own = 0;
     for (int i = 0; i < points->n; i++) {
         double shape = usl_throughput(&usl, points->workers[i]);
-        both += shape * points->throughput[i];
+        both += shape * measured(points, i);
         own += shape * shape;
     }
     usl.gamma = both / own;
     return usl;
 }
 
-/* The least of the sum of squares lies inside, or where a parameter is 0; each is looked for. */
+static double largest(const double *values, int n)
+{
+    double most = 0;
+    for (int i = 0; i < n; i++)
+        most = fmax(most, values[i]);
+    return most;
+}
+
+/*
+ * The least of the sum of squares lies inside, or where a parameter is 0; each is looked for, and what
+ * ends at a parameter below 0 does not count. (To clamp each step instead gets stuck at the border.)
+ */
 bool usl_fit(const double *workers, const double *throughput, int n, struct usl *usl)
 {
     static const bool held[][PARAMETERS] = {
         {false, false, false}, {false, true, false}, {false, false, true}, {false, true, true}};
-    struct points points = {workers, throughput, n};
+    struct points points = {workers, throughput, n, largest(throughput, n)};
     if (!determines(&points))
         return false;
     double best = INFINITY;
     for (int i = 0; i < 4; i++) {
         struct usl start = start_at(&points, held[i][1] ? 0 : 0.05, held[i][2] ? 0 : 0.001);
-        struct usl fitted = descend(&points, start, held[i]);
+        struct usl fitted = polished(&points, descend(&points, start, held[i]), held[i]);
         double now = squares(&points, &fitted);
-        if (now >= best)
+        if (fitted.sigma < 0 || fitted.kappa < 0 || !(now < best))
             continue;
         best = now;
         *usl = fitted;
     }
+    if (!(best < INFINITY))
+        return false;
     usl->r2 = fitness(&points, usl);
+    usl->gamma *= points.unit;
     return true;
 }
