@@ -1,4 +1,4 @@
-"""antpool-size from outside: test_cli.py PATH-OF-ANTPOOL-SIZE [unittest arguments]
+"""antpool-size from outside: cli.py PATH-OF-ANTPOOL-SIZE [unittest arguments]
 
 golden/*.txt hold a command line after "$ " and what it prints; UPDATE_GOLDEN=1 writes them anew.
 """
