@@ -52,13 +52,16 @@ struct multipool {
     atomic_int inside;                     /* A up, L down: calls that destroy must wait for */
 };
 
-/* ---- multipool.c, multi_submit.c, pick.c -------------------------------------------------- */
+/* ---- multipool.c, multi_gauges.c, multi_submit.c, pick.c ---------------------------------- */
 
 void antp_shard_closed(multipool_t *);    /* a shard was; under that shard's lock */
 void antp_tell_all_quiet(multipool_t *);  /* those who wait for it, if so it is */
 void antp_multi_exit(multipool_t *);      /* the caller was counted as inside */
 int antp_pick(multipool_t *, const uint64_t *key); /* a shard, or what the picker said */
 int antp_pick_least(multipool_t *, int first);     /* the fewest tasks, among equals the first from there on */
+pool_err antp_multi_failed_at(int index, pool_err); /* the error, for multipool_error_shard */
+pool_err antp_multi_fail(pool_err);                 /* of the call as a whole */
+pool_err antp_multi_check(const multipool_t *);
 pool_err antp_pick_init(multipool_t *);
 void antp_pick_fini(multipool_t *);
 

@@ -1,4 +1,4 @@
-/* Several pools behind one set of calls: making and ending them, waiting, gauges. */
+/* Several pools behind one set of calls: making and ending them, waiting. */
 #include "ring.h"
 
 #include <limits.h>
@@ -8,41 +8,13 @@
 
 enum { NAME_BYTES = 256 };
 
-/* ---- Errors that say where ---------------------------------------------------------------- */
-
-static _Thread_local int error_shard = -1;
-
-int multipool_error_shard(void)
-{
-    return error_shard;
-}
-
-static pool_err failed_at(int index, pool_err err)
-{
-    error_shard = index;
-    return err;
-}
-
-/* An error of the call as a whole. */
-static pool_err fail(pool_err err)
-{
-    return failed_at(-1, err);
-}
-
-static pool_err check(const multipool_t *multi)
-{
-    if (multi == NULL)
-        return fail(POOL_ERR_INVALID);
-    return antp_multi_forked(multi) ? fail(POOL_ERR_FORKED) : POOL_OK;
-}
-
 static pool_err check_may_wait(const multipool_t *multi, int64_t ms)
 {
     if (ms < 0)
-        return fail(POOL_ERR_INVALID);
-    pool_err err = check(multi);
+        return antp_multi_fail(POOL_ERR_INVALID);
+    pool_err err = antp_multi_check(multi);
     if (err == POOL_OK && antp_in_frame_of_multi(multi))
-        err = fail(POOL_ERR_DEADLOCK);
+        err = antp_multi_fail(POOL_ERR_DEADLOCK);
     return err;
 }
 
@@ -83,7 +55,7 @@ static pool_err make_shard(multipool_t *multi, int index, int cap, pool_options_
     snprintf(name, sizeof name, "%.200s.%d", options.name != NULL ? options.name : "pool", index);
     options.name = name;
     pool_err err = antp_pool_new(&multi->shards[index], cap, &options, (struct antp_owner){.multi = multi});
-    return err == POOL_OK ? POOL_OK : failed_at(index, err);
+    return err == POOL_OK ? POOL_OK : antp_multi_failed_at(index, err);
 }
 
 static void copy_options(multipool_t *multi, const pool_options_t *o)
@@ -97,12 +69,12 @@ static pool_err build(multipool_t *multi, int shards, int cap, const pool_option
 {
     multi->shards = calloc((size_t)shards, sizeof(pool_t *));
     if (multi->shards == NULL)
-        return fail(POOL_ERR_NO_MEMORY);
+        return antp_multi_fail(POOL_ERR_NO_MEMORY);
     multi->n = shards;
     copy_options(multi, options);
     pool_err err = antp_pick_init(multi);
     if (err != POOL_OK)
-        return fail(err);
+        return antp_multi_fail(err);
     for (int i = 0; i < shards && err == POOL_OK; i++)
         err = make_shard(multi, i, cap, *options);
     return err;
@@ -138,7 +110,7 @@ static pool_err make(multipool_t **out, int shards, int cap, multipool_strategy 
 {
     multipool_t *multi = alloc_multi();
     if (multi == NULL)
-        return fail(POOL_ERR_NO_MEMORY);
+        return antp_multi_fail(POOL_ERR_NO_MEMORY);
     multi->strategy = strategy;
     pool_err err = build(multi, shards, cap, options);
     if (err == POOL_OK) {
@@ -161,7 +133,7 @@ pool_err multipool_new_from(multipool_t **out, int shards, int cap, multipool_st
     if (err == POOL_OK)
         err = antp_sleeper_init(&me);
     if (err != POOL_OK)
-        return fail(err);
+        return antp_multi_fail(err);
     err = make(out, shards, cap, strategy, &read, &me);
     antp_sleeper_fini(&me);
     return err;
@@ -183,7 +155,7 @@ static void close_all(multipool_t *multi)
 
 pool_err multipool_release(multipool_t *multi)
 {
-    pool_err err = check(multi);
+    pool_err err = antp_multi_check(multi);
     if (err != POOL_OK)
         return err;
     antp_multi_enter(multi);
@@ -194,7 +166,7 @@ pool_err multipool_release(multipool_t *multi)
 
 pool_err multipool_release_now(multipool_t *multi, pool_discard_fn unstarted, void *user)
 {
-    pool_err err = unstarted == NULL ? fail(POOL_ERR_INVALID) : check(multi);
+    pool_err err = unstarted == NULL ? antp_multi_fail(POOL_ERR_INVALID) : antp_multi_check(multi);
     if (err != POOL_OK)
         return err;
     antp_multi_enter(multi);
@@ -213,7 +185,7 @@ static pool_err end_by(multipool_t *multi, struct antp_sleeper *me, int64_t dead
     for (int i = 0; i < multi->n; i++) {
         pool_err here = antp_end(multi->shards[i], me, INT32_MAX, deadline);
         if (err == POOL_OK && here != POOL_OK)
-            err = failed_at(i, here);
+            err = antp_multi_failed_at(i, here);
     }
     antp_multi_exit(multi);
     return err;
@@ -227,7 +199,7 @@ pool_err multipool_release_timeout(multipool_t *multi, int64_t ms)
         return err;
     err = antp_sleeper_init(&me);
     if (err != POOL_OK)
-        return fail(err);
+        return antp_multi_fail(err);
     err = end_by(multi, &me, antp_deadline(ms));
     antp_sleeper_fini(&me);
     return err;
@@ -260,7 +232,7 @@ static pool_err end(multipool_t *multi)
     struct antp_sleeper me;
     pool_err err = antp_sleeper_init(&me);
     if (err != POOL_OK)
-        return fail(err);
+        return antp_multi_fail(err);
     int cancel = antp_cancel_off();
     close_all(multi);
     await_exits(multi, &me);
@@ -300,13 +272,13 @@ static pool_err reboot_all(multipool_t *multi, bool *was_closed)
 {
     for (int i = 0; i < multi->n; i++)
         if (!antp_may_open(multi->shards[i]))
-            return failed_at(i, POOL_ERR_BUSY);
+            return antp_multi_failed_at(i, POOL_ERR_BUSY);
     for (int i = 0; i < multi->n; i++) {
         was_closed[i] = pool_is_closed(multi->shards[i]);
         pool_err err = pool_reboot(multi->shards[i]);
         if (err != POOL_OK) {
             undo_reboot(multi, was_closed, i);
-            return failed_at(i, err);
+            return antp_multi_failed_at(i, err);
         }
     }
     return POOL_OK;
@@ -314,12 +286,12 @@ static pool_err reboot_all(multipool_t *multi, bool *was_closed)
 
 pool_err multipool_reboot(multipool_t *multi)
 {
-    pool_err err = check(multi);
+    pool_err err = antp_multi_check(multi);
     if (err != POOL_OK)
         return err;
     antp_multi_enter(multi);
     bool *was_closed = malloc((size_t)multi->n * sizeof *was_closed);
-    err = was_closed == NULL ? fail(POOL_ERR_NO_MEMORY) : reboot_all(multi, was_closed);
+    err = was_closed == NULL ? antp_multi_fail(POOL_ERR_NO_MEMORY) : reboot_all(multi, was_closed);
     free(was_closed);
     antp_multi_exit(multi);
     return err;
@@ -327,11 +299,11 @@ pool_err multipool_reboot(multipool_t *multi)
 
 pool_err multipool_tune(multipool_t *multi, int cap)
 {
-    pool_err err = check(multi);
+    pool_err err = antp_multi_check(multi);
     if (err != POOL_OK)
         return err;
     if (cap < 1 || pool_cap(multi->shards[0]) == POOL_UNLIMITED)
-        return fail(POOL_ERR_INVALID_CAP);
+        return antp_multi_fail(POOL_ERR_INVALID_CAP);
     antp_multi_enter(multi);
     for (int i = 0; i < multi->n; i++)
         (void)pool_tune(multi->shards[i], cap);
@@ -387,7 +359,7 @@ pool_err multipool_wait_timeout(multipool_t *multi, int64_t ms)
         return err;
     err = antp_sleeper_init(&me);
     if (err != POOL_OK)
-        return fail(err);
+        return antp_multi_fail(err);
     int64_t deadline = antp_deadline(ms);
     int cancel = antp_cancel_off();
     antp_multi_enter(multi);
@@ -395,86 +367,10 @@ pool_err multipool_wait_timeout(multipool_t *multi, int64_t ms)
     antp_multi_exit(multi);
     antp_sleeper_fini(&me);
     antp_cancel_restore(cancel);
-    return quiet ? POOL_OK : fail(POOL_ERR_TIMEOUT);
+    return quiet ? POOL_OK : antp_multi_fail(POOL_ERR_TIMEOUT);
 }
 
 pool_err multipool_wait(multipool_t *multi)
 {
     return multipool_wait_timeout(multi, POOL_FOREVER);
-}
-
-/* ---- Gauges ------------------------------------------------------------------------------- */
-
-static bool unseen(const multipool_t *multi)
-{
-    return multi == NULL || antp_multi_forked(multi);
-}
-
-static int sum_up(const multipool_t *multi, int (*gauge)(const pool_t *), int64_t sum)
-{
-    for (int i = 0; i < multi->n; i++) {
-        int one = gauge(multi->shards[i]);
-        if (one < 0)
-            return POOL_UNLIMITED;
-        sum += one;
-    }
-    return (int)antp_least(sum, INT_MAX);
-}
-
-static pool_err one_of(const multipool_t *multi, int index, int (*gauge)(const pool_t *), int *out)
-{
-    pool_err err = out == NULL ? fail(POOL_ERR_INVALID) : check(multi);
-    if (err != POOL_OK)
-        return err;
-    if (index < 0 || index >= multi->n)
-        return fail(POOL_ERR_INVALID_INDEX);
-    *out = gauge(multi->shards[index]);
-    return POOL_OK;
-}
-
-#define GAUGE(name)                                                              \
-    int multipool_##name(const multipool_t *multi)                               \
-    {                                                                            \
-        return unseen(multi) ? 0 : sum_up(multi, pool_##name, 0);                \
-    }
-#define GAUGE_AT(name)                                                           \
-    pool_err multipool_##name##_at(const multipool_t *multi, int index, int *out) \
-    {                                                                            \
-        return one_of(multi, index, pool_##name, out);                           \
-    }
-
-GAUGE(cap)
-GAUGE(running)
-GAUGE(queued)
-GAUGE(free_slots)
-GAUGE(workers)
-GAUGE(idle)
-GAUGE_AT(running)
-GAUGE_AT(queued)
-GAUGE_AT(free_slots)
-GAUGE_AT(waiting)
-GAUGE_AT(workers)
-GAUGE_AT(idle)
-
-int multipool_waiting(const multipool_t *multi)
-{
-    return unseen(multi) ? 0 : sum_up(multi, pool_waiting, atomic_load(&multi->line.waiting));
-}
-
-bool multipool_is_closed(const multipool_t *multi)
-{
-    for (int i = 0; !unseen(multi) && i < multi->n; i++)
-        if (!pool_is_closed(multi->shards[i]))
-            return false;
-    return true;
-}
-
-int multipool_shards(const multipool_t *multi)
-{
-    return unseen(multi) ? 0 : multi->n;
-}
-
-pool_t *multipool_shard(multipool_t *multi, int index)
-{
-    return unseen(multi) || index < 0 || index >= multi->n ? NULL : multi->shards[index];
 }
