@@ -1021,6 +1021,7 @@ static void test_worker_of_another_pool_is_not_stuck(void **state)
 static int check_old_multi(void *arg)
 {
     multipool_t *multi = arg;
+    int value = -7;
     child_assert(multipool_submit(multi, empty_task, NULL) == POOL_ERR_FORKED);
     child_assert(multipool_try_submit(multi, empty_task, NULL) == POOL_ERR_FORKED);
     child_assert(multipool_submit_timeout(multi, empty_task, NULL, 10) == POOL_ERR_FORKED);
@@ -1033,6 +1034,8 @@ static int check_old_multi(void *arg)
     child_assert(multipool_release_timeout(multi, 10) == POOL_ERR_FORKED);
     child_assert(multipool_release_now(multi, take_back, NULL) == POOL_ERR_FORKED);
     child_assert(multipool_reboot(multi) == POOL_ERR_FORKED);
+    child_assert(multipool_running_at(multi, 0, &value) == POOL_ERR_FORKED && value == -7);
+    child_assert(multipool_cap(multi) == 0);
     child_assert(multipool_waiting(multi) == 0 && multipool_running(multi) == 0 && multipool_shards(multi) == 0);
     child_assert(multipool_is_closed(multi) && multipool_shard(multi, 0) == NULL);
     child_assert(multipool_destroy(multi) == POOL_OK);
@@ -1051,7 +1054,7 @@ static int check_new_multi(void *unused)
     return 0;
 }
 
-static void test_forked_child_makes_multipools_of_its_own(void **state)
+static void test_multipool_is_forked_in_the_child(void **state)
 {
     (void)state;
     multi_gates_t gates;
@@ -1171,53 +1174,6 @@ static void test_null_function_is_invalid(void **state)
     assert_ok(multipool_destroy(multi));
 }
 
-/* ---- fork ---- */
-
-static void use_in_child(void *arg)
-{
-    multipool_t *multi = arg, *own = NULL;
-    int value = -7;
-    child_must_end();
-    child_assert(multipool_submit(multi, empty_task, NULL) == POOL_ERR_FORKED);
-    child_assert(multipool_try_submit(multi, empty_task, NULL) == POOL_ERR_FORKED);
-    child_assert(multipool_submit_timeout(multi, empty_task, NULL, 1) == POOL_ERR_FORKED);
-    child_assert(multipool_submit_key(multi, 1, empty_task, NULL) == POOL_ERR_FORKED);
-    child_assert(multipool_invoke(multi, NULL) == POOL_ERR_FORKED);
-    child_assert(multipool_set_picker(multi, NULL, NULL) == POOL_ERR_FORKED);
-    child_assert(multipool_tune(multi, 3) == POOL_ERR_FORKED);
-    child_assert(multipool_wait(multi) == POOL_ERR_FORKED);
-    child_assert(multipool_release(multi) == POOL_ERR_FORKED);
-    child_assert(multipool_release_timeout(multi, 1) == POOL_ERR_FORKED);
-    child_assert(multipool_release_now(multi, take_back, NULL) == POOL_ERR_FORKED);
-    child_assert(multipool_reboot(multi) == POOL_ERR_FORKED);
-    child_assert(multipool_running_at(multi, 0, &value) == POOL_ERR_FORKED);
-    child_assert(value == -7 && multipool_cap(multi) == 0 && multipool_is_closed(multi));
-    child_assert(multipool_shards(multi) == 0 && multipool_shard(multi, 0) == NULL);
-    child_assert(multipool_destroy(multi) == POOL_OK);
-    if (UNDER_TSAN) /* which starts no thread in a forked child */
-        child_end(0);
-    child_assert(multipool_new(&own, 2, 1, MULTIPOOL_ROUND_ROBIN) == POOL_OK);
-    child_assert(multipool_submit(own, empty_task, NULL) == POOL_OK);
-    child_assert(multipool_destroy(own) == POOL_OK);
-    child_end(0);
-}
-
-static void test_multipool_is_forked_in_the_child(void **state)
-{
-    (void)state;
-    gate_t gate = GATE_CLOSED;
-    atomic_int runs = 0;
-    multipool_t *multi = make_multi(2, 1, MULTIPOOL_ROUND_ROBIN);
-    occupy(multipool_shard(multi, 0), &gate, 1);
-    child_t child = child_run(use_in_child, multi);
-    assert_true(child_exited(&child, 0));
-    assert_ok(multipool_submit(multi, count_task, &runs));
-    gate_open(&gate);
-    assert_ok(multipool_destroy(multi));
-    assert_int_equal(runs, 1);
-    gate_fini(&gate);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1271,13 +1227,12 @@ int main(void)
         checked(test_nested_submits_in_both_lines_one_is_deadlock),
         checked(test_nested_submits_with_a_time_are_no_deadlock),
         checked(test_worker_of_another_pool_is_not_stuck),
-        checked(test_forked_child_makes_multipools_of_its_own),
+        checked(test_multipool_is_forked_in_the_child),
         checked(test_tune_is_for_each_shard),
         checked(test_gauges_of_one_shard_and_of_all),
         checked(test_wrong_index_changes_nothing),
         checked(test_null_multipools_are_invalid),
         checked(test_null_function_is_invalid),
-        checked(test_multipool_is_forked_in_the_child),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
