@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "antpool.h"
+#include "sentence.h"
 
 #define QUEUE_MOST ((1L << 24) - 1)
 #define PROGRESS_SECONDS 0.1
@@ -36,8 +37,6 @@ struct flight {
     double shown;
     double rss_most;
 };
-
-static char message[256];
 
 static double now(void)
 {
@@ -114,9 +113,8 @@ static const char *make_pool(pool_t **pool, long cap, long queue)
                                  pool_with_prestart((int)cap), pool_with_disable_purge(true));
     if (err == POOL_OK)
         return NULL;
-    snprintf(message, sizeof message, "a pool of %ld workers: %s; antpool-size erlang names the limits of the machine",
-             cap, pool_strerror(err));
-    return message;
+    return sentence("a pool of %ld workers: %s; antpool-size erlang names the limits of the machine",
+                    cap, pool_strerror(err));
 }
 
 /* ---- The generator ------------------------------------------------------------------------------------------ */

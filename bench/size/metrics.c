@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sentence.h"
 #include "units.h"
 
 /* ---- Figures -------------------------------------------------------------------------------- */
@@ -54,17 +55,14 @@ struct outcome outcome_unknown(void)
 
 #define QUOTED_MAX 40 /* bytes of a text that a message shows */
 
-static char sentence[1024];
-
 __attribute__((format(printf, 2, 3))) static const char *wrong(const char *text, const char *format, ...)
 {
-    int n = snprintf(sentence, sizeof sentence, "\"%.*s%s\" ", QUOTED_MAX, text,
-                     strlen(text) > QUOTED_MAX ? "..." : "");
+    char what[768];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(sentence + n, sizeof sentence - (size_t)n, format, arguments);
+    vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    return sentence;
+    return sentence("\"%.*s%s\" %s", QUOTED_MAX, text, strlen(text) > QUOTED_MAX ? "..." : "", what);
 }
 
 /* "p-wait, mean-wait, … or utilisation". */

@@ -3,11 +3,11 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentence.h"
 #include "trace.h"
 #include "units.h"
 
@@ -128,20 +128,9 @@ void service_fini(struct service *service)
 
 #define SIGMA_MOST 10.0 /* far beyond what can be simulated; keeps cv2 finite */
 
-static char sentence[1024];
-
-__attribute__((format(printf, 1, 2))) static const char *say(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
-    va_end(arguments);
-    return sentence;
-}
-
 static const char *no_memory(void)
 {
-    return say("no memory for the service");
+    return sentence("no memory for the service");
 }
 
 /* Each takes what follows the colon, which it may write to. */
@@ -183,12 +172,12 @@ static const char *parse_lognormal(char *rest, struct service *service)
     char *parts[3];
     service->kind = SERVICE_LOGNORMAL;
     if (split(rest, parts, 3) != 2)
-        return say("not two parts");
+        return sentence("not two parts");
     const char *wrong = duration_parse(parts[0], &service->mean);
     if (wrong != NULL)
         return wrong;
     if (!sigma_parse(parts[1], &service->sigma))
-        return say("no sigma \"%s\"; accepted is a number from 0 to %g", parts[1], SIGMA_MOST);
+        return sentence("no sigma \"%s\"; accepted is a number from 0 to %g", parts[1], SIGMA_MOST);
     service->cv2 = expm1(service->sigma * service->sigma);
     return NULL;
 }
@@ -206,7 +195,7 @@ static const char *parse_bimodal(char *rest, struct service *service)
     const char *wrong;
     service->kind = SERVICE_BIMODAL;
     if (split(rest, parts, 4) != 3)
-        return say("not three parts");
+        return sentence("not three parts");
     if ((wrong = duration_parse(parts[0], &service->fast)) != NULL)
         return wrong;
     if ((wrong = duration_parse(parts[1], &service->slow)) != NULL)
@@ -214,7 +203,7 @@ static const char *parse_bimodal(char *rest, struct service *service)
     if ((wrong = share_parse(parts[2], &service->slow_share)) != NULL)
         return wrong;
     if (service->fast > service->slow)
-        return say("%s, the fast time, is above %s, the slow one", parts[0], parts[1]);
+        return sentence("%s, the fast time, is above %s, the slow one", parts[0], parts[1]);
     set_mixture(service);
     return NULL;
 }
@@ -227,7 +216,7 @@ static const char *parse_trace(char *rest, struct service *service)
     split(rest, parts, 2);
     service->kind = SERVICE_TRACE;
     if (*parts[0] == '\0')
-        return say("no file");
+        return sentence("no file");
     const char *wrong = trace_read(parts[0], parts[1], &times, &n);
     if (wrong == NULL)
         adopt(service, times, n);
@@ -240,7 +229,7 @@ static const char *parse_plugin(char *rest, struct service *service)
     split(rest, parts, 2);
     service->kind = SERVICE_PLUGIN;
     if (*parts[0] == '\0')
-        return say("no file");
+        return sentence("no file");
     service->target = strdup(parts[0]);
     service->argument = parts[1] != NULL ? strdup(parts[1]) : NULL;
     bool taken = service->target != NULL && (parts[1] == NULL || service->argument != NULL);
@@ -251,7 +240,7 @@ static const char *parse_exec(char *rest, struct service *service)
 {
     service->kind = SERVICE_EXEC;
     if (*rest == '\0')
-        return say("no command");
+        return sentence("no command");
     service->target = strdup(rest);
     return service->target != NULL ? NULL : no_memory();
 }
@@ -271,12 +260,10 @@ static const struct form {
 
 static const char *none_such(const char *text)
 {
-    size_t used = (size_t)snprintf(sentence, sizeof sentence,
-                                   "no service \"%.200s\"; accepted are DURATION (such as 200ms)", text);
+    const char *said = sentence("no service \"%.200s\"; accepted are DURATION (such as 200ms)", text);
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        used += (size_t)snprintf(sentence + used, sizeof sentence - used, ", %s:%s", forms[i].word,
-                                 forms[i].parts);
-    return sentence;
+        said = sentence("%s, %s:%s", said, forms[i].word, forms[i].parts);
+    return said;
 }
 
 static const struct form *form_of(const char *text, size_t length)
@@ -298,7 +285,7 @@ static const char *parse_form(const struct form *form, const char *rest, struct 
     if (wrong == NULL)
         return NULL;
     snprintf(why, sizeof why, "%s", wrong); /* it may be in the buffer that is written now */
-    return say("no service \"%s:%.200s\": %s; accepted is %s:%s", form->word, rest, why, form->word,
+    return sentence("no service \"%s:%.200s\": %s; accepted is %s:%s", form->word, rest, why, form->word,
                form->parts);
 }
 

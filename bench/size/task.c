@@ -1,4 +1,6 @@
 #define _GNU_SOURCE
+#include "task.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <spawn.h>
@@ -10,20 +12,18 @@
 #include <time.h>
 
 #include "antpool.h"
-#include "load.h"
 #include "plugin.h"
+#include "sentence.h"
 
 extern char **environ;
-
-static char message[512];
 
 /* ---- Plugins ------------------------------------------------------------------------------------- */
 
 static const char *not_loaded(struct task *task)
 {
-    snprintf(message, sizeof message, "%s", dlerror());
+    const char *why = sentence("%s", dlerror());
     task_fini(task);
-    return message;
+    return why;
 }
 
 static bool find_calls(struct task *task, void *(**init)(const char *))

@@ -4,13 +4,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 
+#include "sentence.h"
 #include "units.h"
 
 #define TIMES_ACCEPTED "accepted are a number of milliseconds or a duration such as 1.5s, at least 0"
@@ -27,20 +27,9 @@ struct trace {
     long n, times_room;
 };
 
-static char sentence[512];
-
-__attribute__((format(printf, 1, 2))) static const char *say(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
-    va_end(arguments);
-    return sentence;
-}
-
 static const char *no_memory(const struct trace *trace)
 {
-    return say("no memory for the times in \"%s\"", trace->name);
+    return sentence("no memory for the times in \"%s\"", trace->name);
 }
 
 /* ---- Fields --------------------------------------------------------------------------------- */
@@ -137,7 +126,7 @@ static const char *find_column(struct trace *trace)
     for (; heading != NULL; columns++) {
         char *field = next_field(&heading);
         if (field == NULL)
-            return say("line %ld of \"%s\" has a field with wrong quotes", trace->number, trace->name);
+            return sentence("line %ld of \"%s\" has a field with wrong quotes", trace->number, trace->name);
         if (strcmp(field, trace->column) == 0) {
             trace->index = columns;
             return NULL;
@@ -145,7 +134,7 @@ static const char *find_column(struct trace *trace)
     }
     long number = column_number(trace->column);
     if (columns > 0 && (number < 1 || number > columns))
-        return say("no column \"%s\" in \"%s\"; accepted are a name in its heading, line %ld, or a number "
+        return sentence("no column \"%s\" in \"%s\"; accepted are a name in its heading, line %ld, or a number "
                    "from 1 to %ld",
                    trace->column, trace->name, trace->number, columns);
     trace->index = number - 1;
@@ -190,10 +179,10 @@ static const char *read_line(struct trace *trace, char *line)
     double seconds;
     char *field = trace->column == NULL ? line : field_at(line, trace->index);
     if (field == NULL)
-        return say("line %ld of \"%s\" has no readable column \"%s\"", trace->number, trace->name,
+        return sentence("line %ld of \"%s\" has no readable column \"%s\"", trace->number, trace->name,
                    trace->column);
     if (!time_parse(field, &seconds))
-        return say("line %ld of \"%s\" has no time but \"%.80s\"; " TIMES_ACCEPTED "%s", trace->number,
+        return sentence("line %ld of \"%s\" has no time but \"%.80s\"; " TIMES_ACCEPTED "%s", trace->number,
                    trace->name, field,
                    trace->column == NULL ? ", or trace:FILE,COLUMN for a CSV with a heading" : "");
     return keep(trace, seconds) ? NULL : no_memory(trace);
@@ -217,13 +206,13 @@ static const char *read_lines(struct trace *trace)
     if (wrong != NULL)
         return wrong;
     if (ferror(trace->file))
-        return say("cannot read \"%s\": %s; accepted is a file of times", trace->name, strerror(errno));
+        return sentence("cannot read \"%s\": %s; accepted is a file of times", trace->name, strerror(errno));
     if (!feof(trace->file)) /* getline may fail for want of memory as well */
         return no_memory(trace);
     if (trace->n == 0)
-        return say("no times in \"%s\"; " TIMES_ACCEPTED ", on each line", trace->name);
+        return sentence("no times in \"%s\"; " TIMES_ACCEPTED ", on each line", trace->name);
     if (all_zero(trace))
-        return say("all times in \"%s\" are 0; accepted are times with a mean above 0", trace->name);
+        return sentence("all times in \"%s\" are 0; accepted are times with a mean above 0", trace->name);
     return NULL;
 }
 
@@ -231,7 +220,7 @@ const char *trace_read(const char *file, const char *column, double **times, lon
 {
     struct trace trace = {.name = file, .column = column, .file = fopen(file, "r")};
     if (trace.file == NULL)
-        return say("cannot open \"%s\": %s; accepted is a file of times", file, strerror(errno));
+        return sentence("cannot open \"%s\": %s; accepted is a file of times", file, strerror(errno));
     const char *wrong = read_lines(&trace);
     fclose(trace.file);
     free(trace.line);

@@ -3,28 +3,18 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "sentence.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
 /* ---- What is wrong -------------------------------------------------------------------------- */
 
 #define QUOTED_MAX 40 /* bytes; longer texts are cut, so that a sentence stays one */
-
-static char sentence[512];
-
-__attribute__((format(printf, 1, 2))) static const char *say(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
-    va_end(arguments);
-    return sentence;
-}
 
 static bool is_inside_a_letter(char c) /* in UTF-8 */
 {
@@ -128,7 +118,7 @@ static const struct quantity size = {
 static const char *wrong(const char *text, const char *why, const struct quantity *quantity)
 {
     char quote[QUOTED_MAX + 8];
-    return say("%s %s; %s", quoted(text, quote), why, quantity->is);
+    return sentence("%s %s; %s", quoted(text, quote), why, quantity->is);
 }
 
 static const struct unit *unit_of(const char *word, const struct quantity *quantity)
@@ -181,7 +171,7 @@ const char *share_parse(const char *text, double *value)
     if (why != NULL)
         return why;
     if (number > 1 && strchr(text, '%') == NULL && number <= 100)
-        return say("\"%.12g\" is above 1; %s (for %.12g percent write %.12g%%)", number, share.is, number, number);
+        return sentence("\"%.12g\" is above 1; %s (for %.12g percent write %.12g%%)", number, share.is, number, number);
     if (number > 1)
         return wrong(text, "is above 1, which is 100%", &share);
     *value = number;
@@ -195,7 +185,7 @@ const char *count_parse(const char *text, long least, long most, long *value)
     long number = strtol(text, NULL, 10);
     if (n == 0 || text[sign + n] != '\0' || errno != 0 || number < least || number > most) {
         char quote[QUOTED_MAX + 8];
-        return say("%s is not a whole number from %ld to %ld", quoted(text, quote), least, most);
+        return sentence("%s is not a whole number from %ld to %ld", quoted(text, quote), least, most);
     }
     *value = number;
     return NULL;
