@@ -197,17 +197,17 @@ class Plan:
 
     def twin(self):
         """How close a real pool comes to its twin. Only where it is asked for: it takes minutes."""
-        cases = [self.own("antpool-size", {"cap": cap, "rate": rate, "service_ms": service},
-                          ["--rate", rate, "--service", f"exp:{service}ms", "--cap", cap, "--sweep", 1,
+        cases = [self.own("antpool-size", {"cap": cap, "rate": rate, "service_ms": service, "seed": seed},
+                          ["--seed", seed, "--rate", rate, "--service", f"exp:{service}ms", "--cap", cap, "--sweep", 1,
                            "--simulate", 1000, "--duration", "2s" if self.quick else "10s", "--json"])
-                 for cap, rate, service in ((10, 160, 50), (64, 1000, 50), (220, 1000, 200))]
+                 for cap, rate, service in ((10, 160, 50), (64, 1000, 50), (220, 1000, 200)) for seed in (1, 2, 3)]
         metrics = [Metric("measured", "Wait of the pool, p99, ms", "ms", "neither"),
                    Metric("twin", "of its twin", "ms", "neither"),
                    Metric("apart", "apart", "ms", "less"),
                    Metric("late", "99 % of the submits came at most so late, ms", "ms", "neither"),
                    Metric("late_max", "all of them", "ms", "neither")]
-        return Section("twin", "antpool-size: the measured p99 wait and the twin's, tasks by chance", ["cap", "rate", "service_ms"],
-                       [], metrics, cases)
+        return Section("twin", "antpool-size: the measured p99 wait and the twin's, tasks by chance", ["cap", "rate", "service_ms", "seed"],
+                       [], metrics, cases, 3)
 
     def guide(self):
         rows = [("guide", "pool"), ("guide", "invoke"), ("guide", "multipool")]
