@@ -37,7 +37,7 @@ static long cap_of_goals(struct answer *answer, const struct request *request)
 static void find_cap(struct answer *answer, const struct request *request)
 {
     const struct limit *hardest = limits_hardest(&answer->limits);
-    answer->cap = request->cap > 0 ? request->cap : cap_of_goals(answer, request);
+    answer->cap = answer->wanted = request->cap > 0 ? request->cap : cap_of_goals(answer, request);
     if (hardest == NULL || hardest->cap >= answer->cap)
         return;
     if (hardest->cap < 1)
@@ -103,6 +103,8 @@ static void settle_cap(struct answer *answer, const struct request *request)
             break;
         answer->predicted = answer->below;
     }
+    if (answer->decided_by != NULL)
+        answer->goal_caps[answer->decided_by - request->goals] = answer->cap;
     answer->all_met = meets_all(request, &answer->predicted.outcome, answer->met) && answer->limited_by == NULL;
 }
 
@@ -145,19 +147,30 @@ static struct change change(const struct request *request, long cap, double load
     return change;
 }
 
+static void add_change(struct answer *answer, const char *name, struct change change)
+{
+    struct change *added = &answer->changes[answer->changes_n++];
+    *added = change;
+    snprintf(added->name, sizeof added->name, "%s", name);
+}
+
+/* The shards that are left carry all of the load; what they need is for all shards again. */
+static void lose_shard(struct answer *answer, const struct request *request)
+{
+    char name[32];
+    long left = answer->cap - (answer->cap + request->shards - 1) / request->shards;
+    struct change lost = change(request, left, 1, 1);
+    lost.needs = (lost.needs * request->shards + request->shards - 2) / (request->shards - 1);
+    snprintf(name, sizeof name, "1 of %ld shards lost", request->shards);
+    add_change(answer, name, lost);
+}
+
 static void find_changes(struct answer *answer, const struct request *request)
 {
-    struct change *c = answer->changes;
-    long left = answer->cap - (answer->cap + request->shards - 1) / request->shards;
-    c[0] = change(request, answer->cap, 1.2, 1);
-    c[1] = change(request, answer->cap, 1, 2);
-    c[2] = change(request, left, 1, 1);
-    c[2].needs = request->goals_n == 0 || c[2].needs == 0
-                     ? 0
-                     : (c[2].needs * request->shards + request->shards - 2) / (request->shards - 1);
-    snprintf(c[0].name, sizeof c[0].name, "+20 %% load");
-    snprintf(c[1].name, sizeof c[1].name, "tasks twice as slow");
-    snprintf(c[2].name, sizeof c[2].name, "1 of %ld shards lost", request->shards);
+    add_change(answer, "+20 % load", change(request, answer->cap, 1.2, 1));
+    add_change(answer, "tasks twice as slow", change(request, answer->cap, 1, 2));
+    if (request->shards > 0)
+        lose_shard(answer, request);
 }
 
 /* ---- The system behind --------------------------------------------------------------------- */
@@ -202,16 +215,12 @@ enum metric answer_metric(const struct answer *answer, const struct request *req
 {
     if (answer->decided_by != NULL)
         return answer->decided_by->metric;
-    return request->goals_n > 0 ? request->goals[0].metric : P99_WAIT;
+    if (request->goals_n > 0)
+        return request->goals[0].metric;
+    return request->rate == 0 ? DRAIN : request->queue == 0 ? REJECT : P99_WAIT;
 }
 
 /* ---- The line to paste -------------------------------------------------------------------------- */
-
-static const char *figure(const struct outcome *outcome, enum metric metric, char text[UNITS_TEXT_MAX])
-{
-    return metric_is_time(metric) ? duration_text(outcome->of[metric], text)
-                                  : share_text(outcome->of[metric], text);
-}
 
 /* "200ms (exp)" */
 static const char *service_words(const struct service *service, char *text, size_t room)
@@ -249,11 +258,11 @@ static void say_goal(struct words *words, const struct request *request, const s
     for (char *c = name; *c != '\0'; c++)
         *c = *c == '-' ? ' ' : *c;
     say(words, "; goal %s < %s; predicted %s", name, strchr(goal->text, '=') + 1,
-        figure(&answer->predicted.outcome, goal->metric, here));
+        metric_text_beside(goal->metric, answer->predicted.outcome.of[goal->metric], goal->bound, here));
     if (goal->metric != UTILISATION && request->rate > 0)
         say(words, ", utilisation %.0f%%", 100 * answer->predicted.outcome.of[UTILISATION]);
     if (answer->cap > 1)
-        say(words, "; %ld gives %s", answer->cap - 1, figure(&answer->below.outcome, goal->metric, below));
+        say(words, "; %ld gives %s", answer->cap - 1, metric_text_beside(goal->metric, answer->below.outcome.of[goal->metric], goal->bound, below));
 }
 
 /* The goal that decided; where a limit did, the first that is missed. */

@@ -16,10 +16,11 @@ struct change {
     long needs;              /* the cap that would meet them; 0: none does */
 };
 
-#define CHANGES 3
+#define CHANGES_MAX 3
 
 struct answer {
     long cap;
+    long wanted;               /* what was asked for, or the goals need, before any hard limit */
     long goal_caps[GOALS_MAX]; /* what each goal alone needs; 0: no cap meets it */
     const struct goal *decided_by; /* NULL: the cap was given, or a limit decided */
     const struct limit *limited_by; /* the hard limit below what the goals need, or NULL */
@@ -28,7 +29,8 @@ struct answer {
     struct estimate predicted; /* of the cap */
     struct estimate below;     /* of one less; unknown at cap 1 */
     bool met[GOALS_MAX], all_met;
-    struct change changes[CHANGES];
+    struct change changes[CHANGES_MAX]; /* the last of them if there are shards */
+    int changes_n;
     bool downstream_exceeded;
     long downstream_cap;       /* what each instance may use of it */
     struct outcome downstream_outcome; /* at that cap */
@@ -43,7 +45,7 @@ const char *answer_line(const struct answer *answer, const struct request *reque
 /* What decided: the goal's text, the limit's name, or NULL where the cap was given. */
 const char *answer_decided_by(const struct answer *answer);
 
-/* What charts and reasons are about: the metric of the goal that decided, or of the first; P99_WAIT. */
+/* What charts and reasons are about: the metric of the goal that decided, or of the first. */
 enum metric answer_metric(const struct answer *answer, const struct request *request);
 
 /* Whether the waits grow without end. */

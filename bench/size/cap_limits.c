@@ -100,8 +100,8 @@ static void add_cores(struct limits *limits, const struct machine *machine, cons
     double utilisation = needs->utilisation > 0 ? needs->utilisation : 1;
     double cap = machine->cores * utilisation / needs->cpu_share;
     char wanted[UNITS_TEXT_MAX], computing[UNITS_TEXT_MAX];
-    add(limits, CORES, cap > 1 ? cap : 1, "%.4g cores by the %s x %s utilisation / %s of a task is computing",
-        machine->cores, machine->cores_by, share_text(utilisation, wanted), share_text(needs->cpu_share, computing));
+    add(limits, CORES, cap > 1 ? cap : 1, "%.4g core%s by the %s x %s utilisation / %s of a task is computing",
+        machine->cores, machine->cores == 1 ? "" : "s", machine->cores_by, share_text(utilisation, wanted), share_text(needs->cpu_share, computing));
 }
 
 static void add_system(struct limits *limits, const struct machine *machine)

@@ -2,22 +2,28 @@
 #include "load.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include "antpool.h"
 #include "sentence.h"
 
-#define QUEUE_MOST ((1L << 24) - 1)
+#define TASKS_MOST (1L << 24) /* a pool queues no more */
 #define PROGRESS_SECONDS 0.1
-#define LEAD_SECONDS 0.01 /* before the first task is due */
+#define PROGRESS_LATEST 0.3   /* even if tasks are due meanwhile */
+#define PROGRESS_ROOM 1e-4    /* what it takes, with a good margin */
+#define LEAD_SECONDS 0.01     /* before the first task can be due: the workers come to rest */
 
-enum { STREAM_GAPS = 101, STREAM_SERVICES };
+/* Other ones than those of the simulations, or a run would repeat the very tasks that it is to check. */
+enum { STREAM_GAPS = 101, STREAM_SERVICES = 102 };
 
 /* Seconds since the run's beginning. */
 struct item {
@@ -27,7 +33,8 @@ struct item {
     bool accepted, waited, failed;
 };
 
-/* A run while it goes on; written by the generator, but for the items' ends. */
+/* A run while it goes on, written by the generator alone; of an item, start, end and failed are the
+ * worker's from the submit until the pool was waited for. */
 struct flight {
     struct run *run;
     pool_t *pool;
@@ -36,19 +43,25 @@ struct flight {
     long n;
     double shown;
     double rss_most;
+    double cpu; /* processor time of the process a second */
 };
+
+static double clock_seconds(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
 
 static double now(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    return clock_seconds(CLOCK_MONOTONIC);
 }
 
 double load_resident(void)
 {
     long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
+    FILE *file = fopen("/proc/self/statm", "re"); /* e: not for commands */
     if (file == NULL)
         return 0;
     if (fscanf(file, "%*d %ld", &pages) != 1)
@@ -73,25 +86,38 @@ static bool is_drawn(const struct service *service)
     return service->kind != SERVICE_PLUGIN && service->kind != SERVICE_EXEC;
 }
 
+static double draw(const struct service *service, struct random *random)
+{
+    return is_drawn(service) ? service_draw(service, random) : 0;
+}
+
+/* Stops counting beyond TASKS_MOST. */
 static long count_due(const struct run *run)
 {
     const struct scenario *scenario = &run->scenario;
     struct random random = random_of(scenario->seed, STREAM_GAPS);
     long n = 0;
-    for (double at = 0; (at += arrivals_gap(scenario->arrivals, scenario->rate, &random)) < run->seconds;)
-        n++;
+    for (double at = 0; n <= TASKS_MOST; n++)
+        if ((at += arrivals_gap(scenario->arrivals, scenario->rate, &random)) >= run->seconds)
+            break;
     return n;
+}
+
+static const char *not_countable(const struct run *run, long n)
+{
+    if (n == 0)
+        return sentence("no task is due within %g s at %g a second: a longer --duration, please", run->seconds,
+                        run->scenario.rate);
+    return sentence("more than %ld tasks are due within %g s, too many: a shorter --duration, please", TASKS_MOST,
+                    run->seconds);
 }
 
 static const char *plan(struct flight *flight)
 {
-    const struct run *run = flight->run;
-    const struct scenario *scenario = &run->scenario;
-    if (scenario->rate * run->seconds > QUEUE_MOST / 2.0)
-        return "too many tasks: a shorter --duration, please";
-    flight->n = count_due(run);
-    if (flight->n == 0)
-        return "no task is due within the run: a longer --duration, please";
+    const struct scenario *scenario = &flight->run->scenario;
+    flight->n = count_due(flight->run);
+    if (flight->n == 0 || flight->n > TASKS_MOST)
+        return not_countable(flight->run, flight->n);
     flight->items = calloc((size_t)flight->n, sizeof *flight->items);
     if (flight->items == NULL)
         return "no memory for the tasks: a shorter --duration, please";
@@ -99,22 +125,53 @@ static const char *plan(struct flight *flight)
     double at = 0;
     for (long i = 0; i < flight->n; i++) {
         at += arrivals_gap(scenario->arrivals, scenario->rate, &gaps);
-        double drawn = is_drawn(scenario->service) ? service_draw(scenario->service, &services) : 0;
-        flight->items[i] = (struct item){.flight = flight, .due = at, .drawn = drawn};
+        flight->items[i] = (struct item){.flight = flight, .due = at, .drawn = draw(scenario->service, &services)};
     }
     return NULL;
 }
 
 /* ---- The pool -------------------------------------------------------------------------------------------- */
 
+static const char *no_pool(long cap, pool_err err)
+{
+    const char *remedy = err == POOL_ERR_NO_THREAD
+        ? "; raise ulimit -u, pids.max of the cgroup, vm.max_map_count (two a thread) or kernel.threads-max" : "";
+    return sentence("a pool of %ld workers: %s%s", cap, pool_strerror(err), remedy);
+}
+
+/* A queue with room for all tasks of a run is one without a limit. */
+static long queue_of(const struct flight *flight)
+{
+    long queue = flight->run->scenario.queue;
+    return queue < 0 || queue > flight->n ? flight->n : queue;
+}
+
+/* All workers are there before the first task and stay: what is measured is waiting for them, not starting
+ * them. */
 static const char *make_pool(pool_t **pool, long cap, long queue)
 {
+    if (cap > INT_MAX)
+        return no_pool(cap, POOL_ERR_INVALID_CAP);
     pool_err err = pool_new_with(pool, (int)cap, pool_with_queue((int)queue), pool_with_nonblocking(true),
                                  pool_with_prestart((int)cap), pool_with_disable_purge(true));
-    if (err == POOL_OK)
-        return NULL;
-    return sentence("a pool of %ld workers: %s; antpool-size erlang names the limits of the machine",
-                    cap, pool_strerror(err));
+    return err == POOL_OK ? NULL : no_pool(cap, err);
+}
+
+/* With the usual 50 µs every sleep would be late by so much; workers inherit it from who starts them. */
+static int set_timer_slack(int ns)
+{
+#ifdef __linux__
+    int before = prctl(PR_GET_TIMERSLACK);
+    prctl(PR_SET_TIMERSLACK, (unsigned long)(ns > 0 ? ns : 0));
+    return before;
+#else
+    return ns;
+#endif
+}
+
+static const char *not_submitted(pool_err err)
+{
+    return sentence("a task could not be submitted: %s", pool_strerror(err));
 }
 
 /* ---- The generator ------------------------------------------------------------------------------------------ */
@@ -126,27 +183,33 @@ static void sleep_until(double instant)
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) {}
 }
 
-/* False: the caller wants to stop. */
-static bool show(struct flight *flight, double share)
+/* Not just before a task is due, which it would make late, unless there was no better moment for
+ * long. False: the caller wants to stop. */
+static bool show(struct flight *flight, double share, double room)
 {
-    double instant = now();
-    if (instant - flight->shown < PROGRESS_SECONDS)
+    double instant = now(), since = instant - flight->shown;
+    if (since < (room > PROGRESS_ROOM ? PROGRESS_SECONDS : PROGRESS_LATEST))
         return true;
     flight->shown = instant;
     flight->rss_most = fmax(flight->rss_most, load_resident());
     return flight->run->progress == NULL || flight->run->progress(share, flight->run->arg);
 }
 
+/* Not at all for a task that is due already: late as it is, it is submitted. */
 static bool wait_for(struct flight *flight, double due)
 {
-    for (double instant = now(); instant < flight->base + due; instant = now()) {
-        if (!show(flight, due / flight->run->seconds))
+    double instant = now(), at = flight->base + due;
+    if (!show(flight, due / flight->run->seconds, at - instant))
+        return false;
+    while ((instant = now()) < at) {
+        sleep_until(fmin(at, instant + PROGRESS_SECONDS));
+        if (!show(flight, due / flight->run->seconds, at - now()))
             return false;
-        sleep_until(fmin(flight->base + due, instant + PROGRESS_SECONDS));
     }
     return true;
 }
 
+/* Whether it waits is seen by the gauges: after any wake-up an idle worker is some µs late, which is no queueing. */
 static pool_err submit(struct flight *flight, struct item *item)
 {
     item->submitted = now() - flight->base;
@@ -163,36 +226,40 @@ static const char *generate(struct flight *flight)
             return "interrupted";
         pool_err err = submit(flight, &flight->items[i]);
         if (err != POOL_OK)
-            return pool_strerror(err);
+            return not_submitted(err);
     }
     while (pool_wait_timeout(flight->pool, (int)(1000 * PROGRESS_SECONDS)) == POOL_ERR_TIMEOUT)
-        if (!show(flight, 1))
+        if (!show(flight, 1, PROGRESS_SECONDS))
             return "interrupted";
     return NULL;
 }
 
 static void forget(void *user, pool_task_fn task, void *arg)
 {
-    (void)user, (void)task;
-    ((struct item *)arg)->accepted = false;
+    (void)user, (void)task, (void)arg;
 }
 
-/* Workers inherit the timer slack of who starts them: with the usual 50 µs every sleep would be late. */
+static const char *generate_on_pool(struct flight *flight)
+{
+    const char *wrong = make_pool(&flight->pool, flight->run->scenario.cap, queue_of(flight));
+    if (wrong != NULL)
+        return wrong;
+    double began = now(), cpu = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    flight->base = began + LEAD_SECONDS;
+    wrong = generate(flight);
+    flight->cpu = (clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (now() - began);
+    if (wrong != NULL)
+        pool_release_now(flight->pool, forget, NULL);
+    flight->rss_most = fmax(flight->rss_most, load_resident());
+    pool_destroy(flight->pool);
+    return wrong;
+}
+
 static const char *fly(struct flight *flight)
 {
-    const struct scenario *scenario = &flight->run->scenario;
-    int slack = prctl(PR_GET_TIMERSLACK);
-    prctl(PR_SET_TIMERSLACK, 1UL);
-    const char *wrong = make_pool(&flight->pool, scenario->cap, scenario->queue >= 0 ? scenario->queue : flight->n);
-    if (wrong == NULL) {
-        flight->base = now() + LEAD_SECONDS;
-        wrong = generate(flight);
-        if (wrong != NULL)
-            pool_release_now(flight->pool, forget, NULL);
-        flight->rss_most = fmax(flight->rss_most, load_resident());
-        pool_destroy(flight->pool);
-    }
-    prctl(PR_SET_TIMERSLACK, slack > 0 ? (unsigned long)slack : 0);
+    int slack = set_timer_slack(1);
+    const char *wrong = generate_on_pool(flight);
+    set_timer_slack(slack);
     return wrong;
 }
 
@@ -268,7 +335,7 @@ static double service_of(const struct run *run, const struct item *item)
 static bool set_twin(struct run *run, const struct flight *flight)
 {
     struct sample sample;
-    struct workers *workers = workers_new(run->scenario.cap, run->scenario.queue);
+    struct workers *workers = workers_new(run->scenario.cap, queue_of(flight));
     bool has = workers != NULL && sample_init(&sample, flight->n);
     for (long i = 0; has && i < flight->n; i++) {
         const struct item *item = &flight->items[i];
@@ -289,6 +356,7 @@ static const char *set_figures(struct run *run, const struct flight *flight)
     double own = (double)flight->n * sizeof *flight->items, grown = flight->rss_most - run->rss_before - own;
     run->tasks = flight->n;
     run->counted = run->failed = run->services_n = 0;
+    run->cpu = flight->cpu;
     run->rss_per_worker = grown > 0 ? grown / (double)run->scenario.cap : 0;
     if (!sample_init(&run->waits, flight->n))
         return "no memory for the waits";
@@ -303,22 +371,14 @@ static const char *set_figures(struct run *run, const struct flight *flight)
 
 /* ---------------------------------------------------------------------------------------------------------------- */
 
-static double processor_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 const char *load_run(struct run *run)
 {
     struct flight flight = {.run = run};
+    run->services = NULL;
     run->rss_before = run->rss_before > 0 ? run->rss_before : load_resident();
     const char *wrong = plan(&flight);
-    double began = now(), cpu = processor_seconds();
     if (wrong == NULL)
         wrong = fly(&flight);
-    run->cpu = (processor_seconds() - cpu) / (now() - began);
     if (wrong == NULL)
         wrong = set_figures(run, &flight);
     free(flight.items);
@@ -334,34 +394,59 @@ void run_fini(struct run *run)
 
 /* ---- A backlog ----------------------------------------------------------------------------------------------------- */
 
-static pool_err drain(pool_t *pool, struct flight *flight, double *seconds)
+static const char *plan_backlog(struct flight *flight)
+{
+    const struct scenario *scenario = &flight->run->scenario;
+    struct random services = random_of(scenario->seed, STREAM_SERVICES);
+    flight->n = scenario->backlog;
+    if (flight->n < 1 || flight->n > TASKS_MOST)
+        return sentence("a backlog of %ld tasks: 1 to %ld can be drained", flight->n, TASKS_MOST);
+    flight->items = calloc((size_t)flight->n, sizeof *flight->items);
+    if (flight->items == NULL)
+        return "no memory for the backlog";
+    for (long i = 0; i < flight->n; i++)
+        flight->items[i] = (struct item){.flight = flight, .drawn = draw(scenario->service, &services)};
+    return NULL;
+}
+
+static const char *not_drained(const struct flight *flight, pool_err err)
+{
+    long failed = 0;
+    for (long i = 0; i < flight->n; i++)
+        failed += flight->items[i].failed;
+    if (err != POOL_OK)
+        return not_submitted(err);
+    return failed == 0 ? NULL : sentence("%ld of %ld commands failed: they must exit with 0", failed, flight->n);
+}
+
+/* All of them are accepted at once: the queue has room for the backlog. */
+static const char *drain(struct flight *flight, double *seconds)
 {
     pool_err err = POOL_OK;
-    double began = flight->base = now();
+    const char *wrong = make_pool(&flight->pool, flight->run->scenario.cap, flight->n);
+    if (wrong != NULL)
+        return wrong;
+    flight->base = now();
     for (long i = 0; i < flight->n && err == POOL_OK; i++)
-        err = pool_submit(pool, run_item, &flight->items[i]);
-    pool_wait(pool);
-    *seconds = now() - began;
-    return err;
+        err = pool_submit(flight->pool, run_item, &flight->items[i]);
+    pool_wait(flight->pool);
+    double took = now() - flight->base;
+    pool_destroy(flight->pool);
+    wrong = not_drained(flight, err);
+    if (wrong == NULL)
+        *seconds = took;
+    return wrong;
 }
 
 const char *load_drain(const struct task *task, const struct scenario *scenario, double *seconds)
 {
     struct run run = {.task = task, .scenario = *scenario};
-    struct flight flight = {.run = &run, .n = scenario->backlog};
-    struct random services = random_of(scenario->seed, STREAM_SERVICES);
-    flight.items = calloc((size_t)flight.n, sizeof *flight.items);
-    if (flight.items == NULL)
-        return "no memory for the backlog";
-    for (long i = 0; i < flight.n; i++)
-        flight.items[i] = (struct item){.flight = &flight,
-                                        .drawn = is_drawn(scenario->service) ? service_draw(scenario->service, &services) : 0};
-    const char *wrong = make_pool(&flight.pool, scenario->cap, flight.n);
-    if (wrong == NULL) {
-        pool_err err = drain(flight.pool, &flight, seconds);
-        pool_destroy(flight.pool);
-        wrong = err != POOL_OK ? pool_strerror(err) : NULL;
-    }
+    struct flight flight = {.run = &run};
+    int slack = set_timer_slack(1);
+    const char *wrong = plan_backlog(&flight);
+    if (wrong == NULL)
+        wrong = drain(&flight, seconds);
+    set_timer_slack(slack);
     free(flight.items);
     return wrong;
 }

@@ -1,6 +1,7 @@
 /*
  * An open loop on a real pool: tasks are due at instants that are fixed beforehand, whatever
  * the pool does, and waits count from these (no coordinated omission). And its twin.
+ * One thread at a time calls these, but task_run and load_resident: the sentences are static.
  */
 #ifndef ANTPOOL_SIZE_LOAD_H
 #define ANTPOOL_SIZE_LOAD_H
@@ -16,7 +17,8 @@ struct run {
     const struct task *task;
     struct scenario scenario; /* backlog is not looked at */
     double seconds, warmup;   /* warmup: the first seconds of these are not counted */
-    bool (*progress)(double done, void *arg); /* done: 0 … 1, some times a second; NULL: none. False: stop */
+    bool (*progress)(double done, void *arg); /* done: 0 … 1, 3 to 10 times a second, in the caller's thread;
+                                               * NULL: none. False: stop */
     void *arg;
     double rss_before;        /* resident bytes of the process before any worker was made; 0: take it now */
 
@@ -30,20 +32,22 @@ struct run {
     double *services;        /* as measured, in order of arrival; `tasks` less the refused */
     long services_n;
     double rss_per_worker;   /* bytes that the process grew by at its peak, a worker; 0 if unknown */
-    double cpu;              /* processor time of the process a second */
+    double cpu;              /* processor time of the process a second, from the first submit to the last end */
     struct sample waits;     /* of the counted tasks, for percentiles */
 };
 
 /* Makes the pool (cap and queue of the scenario; with no limit of the queue, room for every task of
  * the run), prestarts its workers, runs, drains and destroys it. Returns NULL, or what is wrong
- * and what to do, as a sentence (overwritten by the next call); then nothing is to be freed. */
+ * and what to do, as a sentence (overwritten by the next call); then nothing is to be freed. A run that
+ * progress stops is "interrupted": it waits for the tasks that have begun, those in the queue never run. */
 const char *load_run(struct run *run);
 void run_fini(struct run *run);
 
 /* Resident bytes of this process; 0 where the system does not tell. */
 double load_resident(void);
 
-/* Seconds from submitting `backlog` tasks at once until all are done, on a pool with the cap. */
+/* Seconds from submitting `backlog` tasks at once until all are done, on a pool with the cap, whose queue has
+ * room for them. Returns NULL or what is wrong, *seconds being as it was. */
 const char *load_drain(const struct task *task, const struct scenario *scenario, double *seconds);
 
 #endif

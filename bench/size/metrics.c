@@ -51,6 +51,34 @@ struct outcome outcome_unknown(void)
     return outcome;
 }
 
+#define SHARE_LEAST 1e-6
+
+/* Nobody reads 2.3e-12%. */
+static bool is_next_to_nothing(enum metric metric, double value)
+{
+    return !metric_is_time(metric) && value > 0 && value < SHARE_LEAST;
+}
+
+static const char *next_to_nothing(char text[UNITS_TEXT_MAX])
+{
+    snprintf(text, UNITS_TEXT_MAX, "<0.0001%%");
+    return text;
+}
+
+const char *metric_text(enum metric metric, double value, char text[UNITS_TEXT_MAX])
+{
+    if (is_next_to_nothing(metric, value))
+        return next_to_nothing(text);
+    return metric_is_time(metric) ? duration_text(value, text) : share_text(value, text);
+}
+
+const char *metric_text_beside(enum metric metric, double value, double bound, char text[UNITS_TEXT_MAX])
+{
+    if (is_next_to_nothing(metric, value))
+        return next_to_nothing(text);
+    return text_beside(value, bound, metric_is_time(metric), text);
+}
+
 /* ---- Goals ---------------------------------------------------------------------------------- */
 
 #define QUOTED_MAX 40 /* bytes of a text that a message shows */

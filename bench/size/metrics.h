@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "units.h"
+
 enum metric {
     P_WAIT,      /* share of the accepted tasks that wait for a worker */
     MEAN_WAIT,   /* of the accepted tasks; seconds, like all times here */
@@ -30,6 +32,11 @@ const char *metric_word(enum metric metric); /* as in a goal: "p99-wait" */
 bool metric_is_time(enum metric metric);     /* seconds; otherwise a share, 0 … 1 */
 double metric_share(enum metric metric);     /* 0.99 for P99_WAIT; NAN if it is no quantile */
 struct outcome outcome_unknown(void);
+
+/* The figure with its unit, "45.2ms", "0.94%" or "<0.0001%"; beside a bound with as many digits as tell it
+ * from that. */
+const char *metric_text(enum metric metric, double value, char text[UNITS_TEXT_MAX]);
+const char *metric_text_beside(enum metric metric, double value, double bound, char text[UNITS_TEXT_MAX]);
 
 struct goal {
     enum metric metric;

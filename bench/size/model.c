@@ -12,6 +12,14 @@ bool model_is_exact(const struct scenario *scenario)
     return scenario->service->kind == SERVICE_EXP && scenario->arrivals == ARRIVALS_POISSON;
 }
 
+/* Quantiles take a while with a long queue, so only those that are asked for. */
+#define ALL METRIC_COUNT
+
+static bool is_asked(enum metric metric, enum metric only)
+{
+    return only == ALL || only == metric;
+}
+
 static void set_endless(struct outcome *o, double a, long c, double s)
 {
     o->of[P_WAIT] = erlang_c(a, c);
@@ -23,14 +31,16 @@ static void set_endless(struct outcome *o, double a, long c, double s)
     o->of[UTILISATION] = fmin(a / (double)c, 1);
 }
 
-static void set_finite(struct outcome *o, double a, long c, long queue, double s)
+static void set_finite(struct outcome *o, double a, long c, long queue, double s, enum metric only)
 {
     struct finite f = finite_system(a, c, queue, s);
     o->of[P_WAIT] = f.p_wait;
     o->of[MEAN_WAIT] = f.mean_wait;
     for (enum metric m = P50_WAIT; m <= P999_WAIT; m++)
-        o->of[m] = finite_wait_quantile(a, c, queue, s, metric_share(m));
-    o->of[P99_TOTAL] = finite_total_quantile(a, c, queue, s, metric_share(P99_TOTAL));
+        if (is_asked(m, only))
+            o->of[m] = finite_wait_quantile(a, c, queue, s, metric_share(m));
+    if (is_asked(P99_TOTAL, only))
+        o->of[P99_TOTAL] = finite_total_quantile(a, c, queue, s, metric_share(P99_TOTAL));
     o->of[REJECT] = f.reject;
     o->of[UTILISATION] = f.utilisation;
 }
@@ -44,7 +54,7 @@ static void approximate(struct outcome *o, const struct scenario *scenario)
     o->of[P99_TOTAL] = NAN;
 }
 
-struct outcome model_formula(const struct scenario *scenario)
+static struct outcome formula(const struct scenario *scenario, enum metric only)
 {
     struct outcome o = outcome_unknown();
     double s = scenario->service->mean, a = scenario->rate * s;
@@ -52,13 +62,18 @@ struct outcome model_formula(const struct scenario *scenario)
         if (scenario->queue < 0)
             set_endless(&o, a, scenario->cap, s);
         else
-            set_finite(&o, a, scenario->cap, scenario->queue, s);
+            set_finite(&o, a, scenario->cap, scenario->queue, s, only);
         if (!model_is_exact(scenario))
             approximate(&o, scenario);
     }
     if (scenario->backlog > 0 && scenario->service->kind == SERVICE_EXP)
         o.of[DRAIN] = drain_mean(scenario->backlog, scenario->cap, s);
     return o;
+}
+
+struct outcome model_formula(const struct scenario *scenario)
+{
+    return formula(scenario, ALL);
 }
 
 /* ---- Predictions ------------------------------------------------------------------------- */
@@ -83,8 +98,10 @@ static bool meets(long cap, void *arg)
 {
     struct wanted *wanted = arg;
     wanted->scenario.cap = cap;
-    struct estimate estimate = model_predict(&wanted->scenario, wanted->tasks);
-    return goal_is_met(wanted->goal, &estimate.outcome);
+    struct outcome outcome = model_is_exact(&wanted->scenario)
+                                 ? formula(&wanted->scenario, wanted->goal->metric)
+                                 : model_predict(&wanted->scenario, wanted->tasks).outcome;
+    return goal_is_met(wanted->goal, &outcome);
 }
 
 /* What is asked of one metric need not be simulated for the others. */

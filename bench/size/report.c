@@ -16,11 +16,6 @@ const struct outcome *row_outcome(const struct row *row, enum source source)
     }
 }
 
-const char *report_value(enum metric metric, double value, char text[UNITS_TEXT_MAX])
-{
-    return metric_is_time(metric) ? duration_text(value, text) : share_text(value, text);
-}
-
 /* ---- Warnings ------------------------------------------------------------------------------ */
 
 #define WARNING_CHARS 320
@@ -53,13 +48,10 @@ void report_warnings(const struct request *request, const struct answer *answer,
         say(text, arg);
     }
     for (int i = 0; i < answer->limits.n; i++)
-        if (limit_warning(&answer->limits.of[i], answer->cap, text, sizeof text))
+        if (!answer->limits.of[i].hard && limit_warning(&answer->limits.of[i], answer->cap, text, sizeof text))
             say(text, arg);
-    if (answer->limited_by != NULL) {
-        snprintf(text, sizeof text, "%s allows a cap of %ld: %s", answer->limited_by->name, answer->limited_by->cap,
-                 answer->limited_by->why);
+    if (answer->limited_by != NULL && limit_warning(answer->limited_by, answer->wanted, text, sizeof text))
         say(text, arg);
-    }
     if (answer->downstream_exceeded) {
         warn_downstream(request, answer, text);
         say(text, arg);

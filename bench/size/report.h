@@ -24,7 +24,4 @@ const struct outcome *row_outcome(const struct row *row, enum source source);
 void report_warnings(const struct request *request, const struct answer *answer,
                      void (*say)(const char *warning, void *arg), void *arg);
 
-/* The figure with its unit: "45.2ms" or "0.94%". */
-const char *report_value(enum metric metric, double value, char text[32]);
-
 #endif

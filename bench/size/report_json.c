@@ -83,7 +83,7 @@ static void put_changes(struct json *json, const struct request *request, const 
     if (request->rate == 0)
         return;
     json_open(json, "sensitivity", '[');
-    for (int i = 0; i < CHANGES; i++) {
+    for (int i = 0; i < answer->changes_n; i++) {
         const struct change *change = &answer->changes[i];
         json_open(json, NULL, '{');
         json_text(json, "change", change->name);

@@ -1,7 +1,6 @@
 #include <math.h>
 
 #include "report.h"
-#include "units.h"
 
 #define WIDTH 760
 #define HEIGHT 420
@@ -50,7 +49,7 @@ static void put_frame(FILE *to, const struct study *study, const struct axes *ax
                 x_of(axes, (double)study->rows[i].cap), HEIGHT - BOTTOM + 18 + 14 * (i % 2), study->rows[i].cap);
     for (int i = 0; i <= 4; i++)
         fprintf(to, "<text x=\"%d\" y=\"%.2f\" text-anchor=\"end\">%s</text>\n", LEFT - 8,
-                y_of(axes, axes->y1 * i / 4) + 4, report_value(metric, axes->y1 * i / 4, text));
+                y_of(axes, axes->y1 * i / 4) + 4, metric_text(metric, axes->y1 * i / 4, text));
 }
 
 static void put_goal(FILE *to, const struct axes *axes, enum metric metric, double bound)
@@ -62,7 +61,7 @@ static void put_goal(FILE *to, const struct axes *axes, enum metric metric, doub
     fprintf(to, "<line class=\"goal\" data-value=\"%.17g\" x1=\"%d\" y1=\"%.4f\" x2=\"%d\" y2=\"%.4f\" stroke=\"#d68910\" "
                 "stroke-dasharray=\"6 4\"/>\n", bound, LEFT, y, WIDTH - RIGHT, y);
     fprintf(to, "<text x=\"%d\" y=\"%.2f\" fill=\"#d68910\">goal %s</text>\n", WIDTH - RIGHT + 6, y + 4,
-            report_value(metric, bound, text));
+            metric_text(metric, bound, text));
 }
 
 /* data-value is the figure itself, in seconds or as a share; what is unknown or endless is left out. */

@@ -18,7 +18,7 @@ static void put_goals(FILE *to, const struct request *request, const struct answ
     for (int i = 0; i < request->goals_n; i++) {
         const struct goal *goal = &request->goals[i];
         fprintf(to, "goal %-20s %-8s %10s at cap %ld", goal->text, answer->met[i] ? "met" : "NOT met",
-                report_value(goal->metric, answer->predicted.outcome.of[goal->metric], value), answer->cap);
+                metric_text_beside(goal->metric, answer->predicted.outcome.of[goal->metric], goal->bound, value), answer->cap);
         if (request->cap == 0)
             fprintf(to, "; alone needs %ld%s", answer->goal_caps[i], goal == answer->decided_by ? ", which decides" : "");
         putc('\n', to);
@@ -30,7 +30,7 @@ static void put_figures(FILE *to, const struct answer *answer)
     char value[UNITS_TEXT_MAX];
     for (enum metric m = 0; m < METRIC_COUNT; m++)
         if (!isnan(answer->predicted.outcome.of[m]))
-            fprintf(to, "  %-12s %10s\n", metric_word(m), report_value(m, answer->predicted.outcome.of[m], value));
+            fprintf(to, "  %-12s %10s\n", metric_word(m), metric_text(m, answer->predicted.outcome.of[m], value));
 }
 
 static void put_changes(FILE *to, const struct request *request, const struct answer *answer, enum metric metric)
@@ -40,9 +40,9 @@ static void put_changes(FILE *to, const struct request *request, const struct an
         return;
     fprintf(to, "\n%-24s %8s %12s %12s%s\n", "if", "cap", metric_word(metric), "utilisation",
             request->goals_n > 0 ? "    needs cap" : "");
-    for (int i = 0; i < CHANGES; i++) {
+    for (int i = 0; i < answer->changes_n; i++) {
         const struct change *change = &answer->changes[i];
-        fprintf(to, "%-24s %8ld %12s %12s", change->name, change->cap, report_value(metric, change->outcome.of[metric], value),
+        fprintf(to, "%-24s %8ld %12s %12s", change->name, change->cap, metric_text(metric, change->outcome.of[metric], value),
                 share_text(change->outcome.of[UTILISATION], used));
         if (request->goals_n > 0 && change->needs > 0)
             fprintf(to, " %12ld", change->needs);
@@ -78,7 +78,7 @@ static void put_cell(FILE *to, const struct row *row, enum source source, enum m
 {
     char text[UNITS_TEXT_MAX];
     const struct outcome *o = row_outcome(row, source);
-    fprintf(to, " %11s", o == NULL ? "-" : report_value(metric, o->of[metric], text));
+    fprintf(to, " %11s", o == NULL ? "-" : metric_text(metric, o->of[metric], text));
 }
 
 static void put_row(FILE *to, const struct study *study, const struct row *row, enum metric metric)
@@ -138,7 +138,10 @@ static void put_bar(FILE *to, double value, double bound, double end)
     memset(bar, isfinite(value) ? '=' : '>', (size_t)length);
     if (isfinite(bound))
         bar[(int)(CHART_WIDTH * bound / end + 0.5)] = '|';
-    bar[CHART_WIDTH + 1] = '\0';
+    int end_of_bar = CHART_WIDTH + 1;
+    while (end_of_bar > 0 && bar[end_of_bar - 1] == ' ')
+        end_of_bar--;
+    bar[end_of_bar] = '\0';
     fprintf(to, "%s\n", bar);
 }
 
@@ -151,7 +154,7 @@ static void put_chart(FILE *to, const struct study *study, enum metric metric)
     fprintf(to, "\n%s by cap%s\n", metric_word(metric), isfinite(bound) ? ", | the goal" : "");
     for (int i = 0; i < study->rows_n; i++) {
         double value = prediction(study, &study->rows[i], metric);
-        fprintf(to, "%7ld %9s ", study->rows[i].cap, report_value(metric, value, text));
+        fprintf(to, "%7ld %9s ", study->rows[i].cap, metric_text(metric, value, text));
         put_bar(to, value, bound, end);
     }
 }
@@ -169,10 +172,10 @@ static void put_confidence(FILE *to, const struct study *study, enum metric metr
             duration_text(run->seconds, a), duration_text(run->warmup, b), run->counted, duration_text(run->late_p50, c));
     fprintf(to, "%s (p99), %s at most\n", duration_text(run->late_p99, a), duration_text(run->late_max, b));
     fprintf(to, "by chance alone a run of this length shows %s within %s of the true one (95 %% of the runs)\n",
-            metric_word(metric), report_value(metric, study->spread.of[metric], a));
+            metric_word(metric), metric_text(metric, study->spread.of[metric], a));
     if (isfinite(study->enough_seconds))
         fprintf(to, "to tell %s from the goal without a twin it would take %s\n",
-                report_value(metric, study->answer.predicted.outcome.of[metric], a), duration_text(study->enough_seconds, b));
+                metric_text(metric, study->answer.predicted.outcome.of[metric], a), duration_text(study->enough_seconds, b));
 }
 
 static void put_verdict(FILE *to, const struct study *study)

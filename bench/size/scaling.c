@@ -119,6 +119,17 @@ static void measure_points(struct points *points, struct request *request)
 
 /* ---- Printed -------------------------------------------------------------------------------------------- */
 
+#define R2_FITS 0.97
+
+static int best_of(const struct points *points)
+{
+    int best = 0;
+    for (int i = 1; i < points->n; i++)
+        if (points->throughput[i] > points->throughput[best])
+            best = i;
+    return best;
+}
+
 static void put_json(const struct points *points, const struct usl *usl)
 {
     struct json json = {.to = stdout};
@@ -127,6 +138,8 @@ static void put_json(const struct points *points, const struct usl *usl)
     json_number(&json, "sigma", usl->sigma);
     json_number(&json, "kappa", usl->kappa);
     json_number(&json, "r2", usl->r2);
+    json_bool(&json, "fits", usl->r2 >= R2_FITS);
+    json_number(&json, "best_cap", points->caps[best_of(points)]);
     json_number(&json, "peak_cap", usl_peak(usl));
     json_number(&json, "peak_throughput", usl_throughput(usl, usl_peak(usl)));
     json_open(&json, "points", '[');
@@ -147,8 +160,13 @@ static void put_text(const struct points *points, const struct usl *usl)
     for (int i = 0; i < points->n; i++)
         printf("%8g %16.6g %16.6g\n", points->caps[i], points->throughput[i], usl_throughput(usl, points->caps[i]));
     printf("\none worker %.4g/s, contention %.3g, coherence %.3g, r2 %.4f\n", usl->gamma, usl->sigma, usl->kappa, usl->r2);
+    int best = best_of(points);
+    printf("best measured: cap %g, %.6g/s\n", points->caps[best], points->throughput[best]);
     double peak = usl_peak(usl);
-    if (isinf(peak))
+    if (usl->r2 < R2_FITS)
+        printf("the curve does not fit (a limit of cores is a corner, which it has not, or the machine was disturbed): "
+               "go by the figures\n");
+    else if (isinf(peak))
         printf("no peak: each further worker adds, though less and less if there is contention\n");
     else
         printf("peak at cap %.1f: %.6g/s\n", peak, usl_throughput(usl, peak));

@@ -209,6 +209,9 @@ static const struct scale bytes_scales[] = {
 };
 static const struct scale share_scales[] = {{"%", 0.01, INFINITY}};
 
+#define DIGITS 3
+#define DIGITS_MOST 9
+
 /* Of those that make three significant digits; whole numbers are written in full. */
 static int decimals_of(double number)
 {
@@ -233,12 +236,12 @@ static void drop_zeros(char *text)
     *end = '\0';
 }
 
-static void print_number(double number, char text[UNITS_TEXT_MAX])
+static void print_number(double number, int digits, char text[UNITS_TEXT_MAX])
 {
     if (number >= 1e-6 && number < 1e6)
-        snprintf(text, UNITS_TEXT_MAX, "%.*f", decimals_of(number), number);
+        snprintf(text, UNITS_TEXT_MAX, "%.*f", decimals_of(number) + digits - DIGITS, number);
     else
-        snprintf(text, UNITS_TEXT_MAX, "%.2e", number);
+        snprintf(text, UNITS_TEXT_MAX, "%.*e", digits - 1, number);
 }
 
 /* Rounded before it is compared: 999.6us is 1.00ms. */
@@ -258,7 +261,8 @@ static const char *word_for(double value)
     return value == 0 ? "0" : NULL;
 }
 
-static const char *print(double value, const struct scale *scales, bool keeps_zeros, char text[UNITS_TEXT_MAX])
+static const char *print(double value, const struct scale *scales, bool keeps_zeros, int digits,
+                         char text[UNITS_TEXT_MAX])
 {
     const char *word = word_for(value);
     if (word != NULL) {
@@ -267,7 +271,7 @@ static const char *print(double value, const struct scale *scales, bool keeps_ze
     }
     const struct scale *scale = fitting(fabs(value), scales);
     char number[UNITS_TEXT_MAX];
-    print_number(fabs(value) / scale->one, number);
+    print_number(fabs(value) / scale->one, digits, number);
     if (!keeps_zeros)
         drop_zeros(number);
     snprintf(text, UNITS_TEXT_MAX, "%s%.20s%s", value < 0 ? "-" : "", number, scale->word);
@@ -276,15 +280,27 @@ static const char *print(double value, const struct scale *scales, bool keeps_ze
 
 const char *duration_text(double seconds, char text[UNITS_TEXT_MAX])
 {
-    return print(seconds, duration_scales, true, text);
+    return print(seconds, duration_scales, true, DIGITS, text);
 }
 
 const char *bytes_text(double number, char text[UNITS_TEXT_MAX])
 {
-    return print(number, bytes_scales, false, text);
+    return print(number, bytes_scales, false, DIGITS, text);
 }
 
 const char *share_text(double number, char text[UNITS_TEXT_MAX])
 {
-    return print(number, share_scales, false, text);
+    return print(number, share_scales, false, DIGITS, text);
+}
+
+const char *text_beside(double value, double bound, bool is_time, char text[UNITS_TEXT_MAX])
+{
+    const struct scale *scales = is_time ? duration_scales : share_scales;
+    char other[UNITS_TEXT_MAX];
+    for (int digits = DIGITS; digits <= DIGITS_MOST; digits++) {
+        print(value, scales, is_time, digits, text);
+        if (strcmp(text, print(bound, scales, is_time, digits, other)) != 0)
+            break;
+    }
+    return text;
 }

@@ -4,7 +4,7 @@
 #ifndef ANTPOOL_SIZE_UNITS_H
 #define ANTPOOL_SIZE_UNITS_H
 
-#include <stdint.h>
+#include <stdbool.h>
 
 /* All of them take the whole text: a decimal number ("1.5", ".5", "1e3"), and its unit at once or after
  * one space ("50 ms"). No +, hexadecimal, inf or nan; above 0 and finite. */
@@ -23,5 +23,8 @@ const char *count_parse(const char *text, long least, long most, long *value);
 const char *duration_text(double seconds, char text[UNITS_TEXT_MAX]); /* "45.2ms", "1.20s", "850us", "2.50m" */
 const char *bytes_text(double bytes, char text[UNITS_TEXT_MAX]); /* "100 MiB": no zeros at the end of decimals */
 const char *share_text(double share, char text[UNITS_TEXT_MAX]); /* "0.94%", likewise */
+
+/* A duration or a share, with as many digits more as tell it from the bound: "199.96ms" beside 200ms. */
+const char *text_beside(double value, double bound, bool is_time, char text[UNITS_TEXT_MAX]);
 
 #endif

@@ -28,11 +28,6 @@ __attribute__((format(printf, 3, 4))) static void reason(struct study *study, en
     va_end(arguments);
 }
 
-static const char *value_text(enum metric metric, double value, char text[UNITS_TEXT_MAX])
-{
-    return metric_is_time(metric) ? duration_text(value, text) : share_text(value, text);
-}
-
 /* ---- The prediction ------------------------------------------------------------------------- */
 
 static void judge_limit(struct study *study)
@@ -49,10 +44,10 @@ static void judge_prediction(struct study *study, const struct goal *goal)
     double unsure = study->answer.predicted.error.of[goal->metric];
     if (fabs(predicted - goal->bound) <= unsure)
         reason(study, VERDICT_NOT_CERTIFIABLE, "%s: the simulation says %s within %s, which does not tell; a cap one higher will",
-               goal->text, value_text(goal->metric, predicted, value), value_text(goal->metric, unsure, error));
+               goal->text, metric_text(goal->metric, predicted, value), metric_text(goal->metric, unsure, error));
     else if (!goal_is_met(goal, &study->answer.predicted.outcome))
         reason(study, VERDICT_NOT_MET, "%s: cap %ld gives %s", goal->text, study->answer.cap,
-               value_text(goal->metric, predicted, value));
+               metric_text_beside(goal->metric, predicted, goal->bound, value));
 }
 
 /* ---- The run ---------------------------------------------------------------------------------- */
@@ -95,8 +90,8 @@ static void judge_twin(struct study *study, const struct run *run, const struct 
     if (goal_is_met(goal, &study->answer.predicted.outcome) && !(expected < goal->bound))
         reason(study, VERDICT_NOT_CERTIFIABLE, "%s: measured %s where the tasks alone explain %s, so this machine adds too much "
                "to tell; measure where the service will run, or take a cap with more room", goal->text,
-               value_text(goal->metric, run->measured.of[goal->metric], measured),
-               value_text(goal->metric, run->twin.of[goal->metric], twin));
+               metric_text(goal->metric, run->measured.of[goal->metric], measured),
+               metric_text(goal->metric, run->twin.of[goal->metric], twin));
 }
 
 static void judge_run(struct study *study, const struct run *run)
@@ -140,7 +135,7 @@ static void find_enough_seconds(struct study *study)
     for (int i = 0; i < study->request->goals_n; i++) {
         const struct goal *goal = &study->request->goals[i];
         double gap = fabs(goal->bound - study->answer.predicted.outcome.of[metric]);
-        if (goal->metric == metric && gap > 0)
+        if (goal->metric == metric && gap > 0 && study->spread.of[metric] > 0)
             study->enough_seconds = study->request->seconds * pow(study->spread.of[metric] / gap, 2);
     }
 }

@@ -19,8 +19,8 @@ class Case:
     """One thing to measure: what it is called (keys, in order), the command, and which line
     of its output counts (all whose fields hold `pick`)."""
 
-    def __init__(self, keys, command, pick=None, patience=PATIENCE):
-        self.keys, self.patience = keys, patience
+    def __init__(self, keys, command, pick=None, patience=PATIENCE, fine=(0,)):
+        self.keys, self.patience, self.fine = keys, patience, fine
         self.command = [str(word) for word in command]
         self.pick = pick or {}
         self.rounds = []  # a dict of fields each
@@ -103,7 +103,7 @@ def run_once(cases):
         return
     for case in cases:
         fields = picked(done.stdout, case.pick)
-        if done.returncode != 0 or fields is None:
+        if done.returncode not in case.fine or fields is None:
             sys.exit(f"bench: FAIL: {' '.join(case.command)}: {done.stderr.strip() or 'no figures'}")
         case.rounds.append(fields)
         case.noisy += noise > NOISE
