@@ -13,7 +13,7 @@
 #include <sys/prctl.h>
 #endif
 
-#include "antpool.h"
+#include "flight.h"
 #include "sentence.h"
 
 #define TASKS_MOST (1L << 24) /* a pool queues no more */
@@ -24,27 +24,6 @@
 
 /* Other ones than those of the simulations, or a run would repeat the very tasks that it is to check. */
 enum { STREAM_GAPS = 101, STREAM_SERVICES = 102 };
-
-/* Seconds since the run's beginning. */
-struct item {
-    struct flight *flight;
-    double due, drawn;
-    double submitted, start, end;
-    bool accepted, waited, failed;
-};
-
-/* A run while it goes on, written by the generator alone; of an item, start, end and failed are the
- * worker's from the submit until the pool was waited for. */
-struct flight {
-    struct run *run;
-    pool_t *pool;
-    double base; /* of the monotonic clock */
-    struct item *items;
-    long n;
-    double shown;
-    double rss_most;
-    double cpu; /* processor time of the process a second */
-};
 
 static double clock_seconds(clockid_t clock)
 {
@@ -81,14 +60,9 @@ static void run_item(void *arg)
     item->end = now() - flight->base;
 }
 
-static bool is_drawn(const struct service *service)
-{
-    return service->kind != SERVICE_PLUGIN && service->kind != SERVICE_EXEC;
-}
-
 static double draw(const struct service *service, struct random *random)
 {
-    return is_drawn(service) ? service_draw(service, random) : 0;
+    return service_is_program(service) ? 0 : service_draw(service, random);
 }
 
 /* Stops counting beyond TASKS_MOST. */
@@ -140,7 +114,7 @@ static const char *no_pool(long cap, pool_err err)
 }
 
 /* A queue with room for all tasks of a run is one without a limit. */
-static long queue_of(const struct flight *flight)
+long flight_queue(const struct flight *flight)
 {
     long queue = flight->run->scenario.queue;
     return queue < 0 || queue > flight->n ? flight->n : queue;
@@ -241,7 +215,7 @@ static void forget(void *user, pool_task_fn task, void *arg)
 
 static const char *generate_on_pool(struct flight *flight)
 {
-    const char *wrong = make_pool(&flight->pool, flight->run->scenario.cap, queue_of(flight));
+    const char *wrong = make_pool(&flight->pool, flight->run->scenario.cap, flight_queue(flight));
     if (wrong != NULL)
         return wrong;
     double began = now(), cpu = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
@@ -263,112 +237,6 @@ static const char *fly(struct flight *flight)
     return wrong;
 }
 
-/* ---- Figures ------------------------------------------------------------------------------------------------- */
-
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double quantile(const double *sorted, long n, double share)
-{
-    long i = (long)ceil(share * (double)n) - 1;
-    return sorted[i < 0 ? 0 : i];
-}
-
-static bool set_lateness(struct run *run, const struct flight *flight)
-{
-    double *late = malloc((size_t)flight->n * sizeof *late);
-    if (late == NULL)
-        return false;
-    for (long i = 0; i < flight->n; i++)
-        late[i] = fmax(0, flight->items[i].submitted - flight->items[i].due);
-    qsort(late, (size_t)flight->n, sizeof *late, by_size);
-    run->late_p50 = quantile(late, flight->n, 0.5);
-    run->late_p99 = quantile(late, flight->n, 0.99);
-    run->late_max = late[flight->n - 1];
-    free(late);
-    return true;
-}
-
-static bool set_services(struct run *run, const struct flight *flight)
-{
-    double sum = 0;
-    run->services = malloc((size_t)flight->n * sizeof *run->services);
-    if (run->services == NULL)
-        return false;
-    for (long i = 0; i < flight->n; i++) {
-        const struct item *item = &flight->items[i];
-        run->failed += item->failed;
-        if (!item->accepted)
-            continue;
-        sum += item->end - item->start;
-        run->services[run->services_n++] = item->end - item->start;
-    }
-    run->service_mean = run->services_n > 0 ? sum / (double)run->services_n : NAN;
-    return true;
-}
-
-/* Only tasks that are due after the warmup count. */
-static void set_measured(struct run *run, const struct flight *flight)
-{
-    for (long i = 0; i < flight->n; i++) {
-        const struct item *item = &flight->items[i];
-        if (item->due < run->warmup)
-            continue;
-        run->counted++;
-        sample_add(&run->waits, item->accepted ? fmax(0, item->start - item->due) : -1, item->end - item->start,
-                   item->waited);
-    }
-    run->measured = sample_outcome(&run->waits, (double)run->scenario.cap * (run->seconds - run->warmup));
-}
-
-/* What a refused task would have taken nobody knows but who drew it. */
-static double service_of(const struct run *run, const struct item *item)
-{
-    if (item->accepted)
-        return item->end - item->start;
-    return is_drawn(run->scenario.service) ? item->drawn : run->service_mean;
-}
-
-static bool set_twin(struct run *run, const struct flight *flight)
-{
-    struct sample sample;
-    struct workers *workers = workers_new(run->scenario.cap, queue_of(flight));
-    bool has = workers != NULL && sample_init(&sample, flight->n);
-    for (long i = 0; has && i < flight->n; i++) {
-        const struct item *item = &flight->items[i];
-        double service = service_of(run, item), wait = workers_take(workers, item->due, service);
-        if (item->due >= run->warmup)
-            sample_add(&sample, wait, service, wait > 0);
-    }
-    if (has) {
-        run->twin = sample_outcome(&sample, (double)run->scenario.cap * (run->seconds - run->warmup));
-        sample_fini(&sample);
-    }
-    workers_free(workers);
-    return has;
-}
-
-static const char *set_figures(struct run *run, const struct flight *flight)
-{
-    double own = (double)flight->n * sizeof *flight->items, grown = flight->rss_most - run->rss_before - own;
-    run->tasks = flight->n;
-    run->counted = run->failed = run->services_n = 0;
-    run->cpu = flight->cpu;
-    run->rss_per_worker = grown > 0 ? grown / (double)run->scenario.cap : 0;
-    if (!sample_init(&run->waits, flight->n))
-        return "no memory for the waits";
-    if (set_lateness(run, flight) && set_services(run, flight)) {
-        set_measured(run, flight);
-        if (set_twin(run, flight))
-            return NULL;
-    }
-    run_fini(run);
-    return "no memory for the figures";
-}
-
 /* ---------------------------------------------------------------------------------------------------------------- */
 
 const char *load_run(struct run *run)
@@ -380,7 +248,7 @@ const char *load_run(struct run *run)
     if (wrong == NULL)
         wrong = fly(&flight);
     if (wrong == NULL)
-        wrong = set_figures(run, &flight);
+        wrong = flight_figures(&flight);
     free(flight.items);
     return wrong;
 }

@@ -304,11 +304,6 @@ static bool only_drains(const struct request *request)
     return goals_of(request, DRAIN, DRAIN) == request->goals_n;
 }
 
-static bool is_program(const struct service *service)
-{
-    return service->kind == SERVICE_PLUGIN || service->kind == SERVICE_EXEC;
-}
-
 /* A pool refuses by its limit, so a real one cannot be asked how many it would refuse without. */
 static void settle_queue(struct request *request)
 {
@@ -332,7 +327,7 @@ static void check_models(const struct request *request)
     if (request->command == COMMAND_ERLANG && request->service.kind != SERVICE_EXP)
         fail(EXIT_USAGE, "--service: the formulas are for exponential times, as exp:200ms, not \"%s\"; "
              "without the word erlang the others are simulated", request->service_text);
-    if (request->cpu_share > 0 && is_program(&request->service))
+    if (request->cpu_share > 0 && service_is_program(&request->service))
         fail(EXIT_USAGE, "--cpu is for drawn times; a plugin or command computes what it computes");
     if (request->instances > 1 && request->downstream == 0)
         fail(EXIT_USAGE, "--instances needs --downstream N, what all of them together may use");

@@ -124,6 +124,11 @@ void service_fini(struct service *service)
     *service = (struct service){0};
 }
 
+bool service_is_program(const struct service *service)
+{
+    return service->kind == SERVICE_PLUGIN || service->kind == SERVICE_EXEC;
+}
+
 /* ---- Parsing -------------------------------------------------------------------------------- */
 
 #define SIGMA_MOST 10.0 /* far beyond what can be simulated; keeps cv2 finite */

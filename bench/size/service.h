@@ -58,6 +58,9 @@ struct service {
 const char *service_parse(const char *text, struct service *service);
 void service_fini(struct service *service);
 
+/* Whether it is the user's own task, a plugin or a command, whose times are measured and not drawn. */
+bool service_is_program(const struct service *service);
+
 /* Takes the times (n > 0) over, as a copy, as what the service is drawn from, of whatever kind it is;
  * sets mean and cv2. */
 bool service_learn(struct service *service, const double *seconds, long n); /* false: no memory */

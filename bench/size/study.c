@@ -158,7 +158,7 @@ static void find_spread(struct study *study)
 static double seconds_of_all(const struct request *request, const struct task *task)
 {
     double each = SIMULATION_SECONDS + (request->rate > 0 ? request->seconds : 0);
-    bool program = task->service->kind == SERVICE_PLUGIN || task->service->kind == SERVICE_EXEC;
+    bool program = service_is_program(task->service);
     return (double)request->sweep * each + 2 * SIMULATION_SECONDS + (program ? TIMING_SECONDS + request->seconds / 2 : 0);
 }
 
