@@ -226,6 +226,20 @@ class Study(unittest.TestCase):
         for source in SOURCES:
             self.assertIn("p99_wait_ms", chosen[source])
 
+    # 200 tasks find a cap for it, 1000 find that the service alone takes longer.
+    def test_a_goal_that_only_a_short_simulation_meets_ends(self):
+        done = run("--rate", "20", "--service", "lognormal:50ms,0.8", "--goal", "p99-total=225ms", "--simulate", "1000",
+                   "--seed", "5", "--duration", "200ms", "--sweep", "1")
+        self.assertEqual(done.returncode, NOT_MET, done.stderr)
+        self.assertIn("longer", done.stderr)
+
+    # 200 tasks find 6, more find 7.
+    def test_a_longer_simulation_does_not_lift_the_cap_above_a_limit(self):
+        answer = json_of("--rate", "1000", "--service", "lognormal:4ms,1", "--goal", "p99-wait=3ms", "--simulate", "1000",
+                         "--seed", "3", "--duration", "50ms", "--sweep", "1", "--memory", "6MiB", "--per-task", "1MiB",
+                         code=NOT_MET)
+        self.assertEqual((answer["cap"], answer["decided_by"]), (6, "memory"))
+
     def test_a_seed_gives_the_same_answer(self):
         first, second = (json_of(*SHORT, "--seed", "7") for _ in range(2))
         other = json_of(*SHORT, "--seed", "8")
