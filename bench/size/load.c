@@ -180,11 +180,17 @@ static void forget(void *user, pool_task_fn task, void *arg)
 }
 
 /* Workers inherit the timer slack of who starts them: with the usual 50 µs every sleep would be late. */
+static unsigned long sharpen_sleeps(void)
+{
+    int slack = prctl(PR_GET_TIMERSLACK);
+    prctl(PR_SET_TIMERSLACK, 1UL);
+    return slack > 0 ? (unsigned long)slack : 0;
+}
+
 static const char *fly(struct flight *flight)
 {
     const struct scenario *scenario = &flight->run->scenario;
-    int slack = prctl(PR_GET_TIMERSLACK);
-    prctl(PR_SET_TIMERSLACK, 1UL);
+    unsigned long slack = sharpen_sleeps();
     const char *wrong = make_pool(&flight->pool, scenario->cap, scenario->queue >= 0 ? scenario->queue : flight->n);
     if (wrong == NULL) {
         flight->base = now() + LEAD_SECONDS;
@@ -194,7 +200,7 @@ static const char *fly(struct flight *flight)
         flight->rss_most = fmax(flight->rss_most, load_resident());
         pool_destroy(flight->pool);
     }
-    prctl(PR_SET_TIMERSLACK, slack > 0 ? (unsigned long)slack : 0);
+    prctl(PR_SET_TIMERSLACK, slack);
     return wrong;
 }
 
@@ -347,23 +353,42 @@ static pool_err drain(pool_t *pool, struct flight *flight, double *seconds)
     return err;
 }
 
+static void draw_backlog(struct flight *flight)
+{
+    const struct scenario *scenario = &flight->run->scenario;
+    struct random services = random_of(scenario->seed, STREAM_SERVICES);
+    for (long i = 0; i < flight->n; i++)
+        flight->items[i] = (struct item){.flight = flight,
+                                         .drawn = is_drawn(scenario->service) ? service_draw(scenario->service, &services) : 0};
+}
+
+static const char *all_done(const struct flight *flight)
+{
+    long failed = 0;
+    for (long i = 0; i < flight->n; i++)
+        failed += flight->items[i].failed;
+    if (failed == 0)
+        return NULL;
+    snprintf(message, sizeof message, "%ld of %ld commands failed", failed, flight->n);
+    return message;
+}
+
 const char *load_drain(const struct task *task, const struct scenario *scenario, double *seconds)
 {
     struct run run = {.task = task, .scenario = *scenario};
     struct flight flight = {.run = &run, .n = scenario->backlog};
-    struct random services = random_of(scenario->seed, STREAM_SERVICES);
     flight.items = calloc((size_t)flight.n, sizeof *flight.items);
     if (flight.items == NULL)
         return "no memory for the backlog";
-    for (long i = 0; i < flight.n; i++)
-        flight.items[i] = (struct item){.flight = &flight,
-                                        .drawn = is_drawn(scenario->service) ? service_draw(scenario->service, &services) : 0};
+    draw_backlog(&flight);
+    unsigned long slack = sharpen_sleeps();
     const char *wrong = make_pool(&flight.pool, scenario->cap, flight.n);
     if (wrong == NULL) {
         pool_err err = drain(flight.pool, &flight, seconds);
         pool_destroy(flight.pool);
-        wrong = err != POOL_OK ? pool_strerror(err) : NULL;
+        wrong = err != POOL_OK ? pool_strerror(err) : all_done(&flight);
     }
+    prctl(PR_SET_TIMERSLACK, slack);
     free(flight.items);
     return wrong;
 }

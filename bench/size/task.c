@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -8,6 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "antpool.h"
 #include "load.h"
@@ -63,6 +66,8 @@ static const char *load_plugin(struct task *task)
 const char *task_init(struct task *task, const struct service *service, double cpu_share)
 {
     *task = (struct task){.service = service, .cpu_share = cpu_share};
+    if (service->kind == SERVICE_EXEC)
+        signal(SIGCHLD, SIG_DFL); /* ignored, as it may be inherited, it would leave no child to wait for */
     return service->kind == SERVICE_PLUGIN ? load_plugin(task) : NULL;
 }
 
@@ -77,12 +82,54 @@ void task_fini(struct task *task)
 
 /* ---- Running ----------------------------------------------------------------------------------------- */
 
-static bool run_command(const char *command)
+/* A command is started as from a shell, not as by a worker: with all signals to stop it by, and what it
+ * says is not mixed with the answer. */
+struct spawning {
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_t files;
+};
+
+static bool spawning_init(struct spawning *spawning)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    if (posix_spawnattr_init(&spawning->attributes) != 0)
+        return false;
+    if (posix_spawn_file_actions_init(&spawning->files) != 0)
+        goto undo_attributes;
+    if (posix_spawnattr_setsigmask(&spawning->attributes, &none) == 0 &&
+        posix_spawnattr_setflags(&spawning->attributes, POSIX_SPAWN_SETSIGMASK) == 0 &&
+        posix_spawn_file_actions_addopen(&spawning->files, STDIN_FILENO, "/dev/null", O_RDONLY, 0) == 0 &&
+        posix_spawn_file_actions_addopen(&spawning->files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) == 0)
+        return true;
+    posix_spawn_file_actions_destroy(&spawning->files);
+undo_attributes:
+    posix_spawnattr_destroy(&spawning->attributes);
+    return false;
+}
+
+static void spawning_fini(struct spawning *spawning)
+{
+    posix_spawn_file_actions_destroy(&spawning->files);
+    posix_spawnattr_destroy(&spawning->attributes);
+}
+
+static bool spawn(const char *command, pid_t *child)
 {
     char *words[] = {"sh", "-c", (char *)command, NULL};
+    struct spawning spawning;
+    if (!spawning_init(&spawning))
+        return false;
+    bool spawned = posix_spawn(child, "/bin/sh", &spawning.files, &spawning.attributes, words, environ) == 0;
+    spawning_fini(&spawning);
+    return spawned;
+}
+
+static bool run_command(const char *command)
+{
     pid_t child;
     int status;
-    if (posix_spawn(&child, "/bin/sh", NULL, NULL, words, environ) != 0)
+    if (!spawn(command, &child))
         return false;
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR)

@@ -262,7 +262,7 @@ class Study(unittest.TestCase):
 
     def test_a_plugin_and_a_command_are_timed(self):
         plugin = os.path.join(os.path.dirname(program), "example_task.so")
-        for service in (f"plugin:{plugin}", "exec:true"):
+        for service in (f"plugin:{plugin}", "exec:echo hello"):
             answer = json_of("--rate", "40", "--service", service, "--goal", "p95-wait=900ms", "--duration", "200ms",
                              "--simulate", "20000")
             self.assertGreater(answer["service_ms"], 0)
@@ -325,6 +325,11 @@ class Files(unittest.TestCase):
 
 
 class Scaling(unittest.TestCase):
+    def test_a_command_that_fails_is_not_measured(self):
+        done = run("usl", "--service", "exec:false", "--caps", "1,2,3", "--duration", "20ms")
+        self.assertEqual((done.returncode, done.stdout), (UNABLE, ""))
+        self.assertIn("exec:false", done.stderr)
+
     def test_a_curve_is_found_again(self):
         points = "".join(f"{n} {1000 * n / (1 + 0.02 * (n - 1) + 0.0005 * n * (n - 1))}\n" for n in (1, 2, 4, 8, 16, 32))
         done = run("usl", "-", "--json", stdin="# cap tasks/s\n" + points)

@@ -9,9 +9,11 @@
 
 #include <dlfcn.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "load.h"
@@ -205,6 +207,52 @@ static void test_a_command_that_fails_is_seen(void **state)
     run_fini(&run);
 }
 
+static const char *drained(const char *service_text, long backlog, long cap, double *seconds)
+{
+    struct service service = service_of(service_text);
+    struct task task;
+    assert_null(task_init(&task, &service, 0));
+    struct scenario scenario = scenario_of(&service, 0, cap, -1);
+    scenario.backlog = backlog;
+    const char *wrong = load_drain(&task, &scenario, seconds);
+    task_fini(&task);
+    service_fini(&service);
+    return wrong;
+}
+
+static void test_a_drain_whose_commands_fail_says_so(void **state)
+{
+    (void)state;
+    double seconds;
+    assert_non_null(strstr(drained("exec:exit 3", 4, 2, &seconds), "4 of 4"));
+    assert_null(drained("exec:exit 0", 4, 2, &seconds));
+}
+
+/* With the slack of this thread each of 25 sleeps in a row would be up to 10 ms late. */
+static void test_a_drain_sleeps_as_sharply_as_a_run(void **state)
+{
+    (void)state;
+    double best = INFINITY, seconds;
+    prctl(PR_SET_TIMERSLACK, 10000000UL); /* 10 ms */
+    for (int i = 0; i < 3; i++) {
+        assert_null(drained("fixed:1ms", 100, 4, &seconds));
+        best = fmin(best, seconds);
+    }
+    assert_int_equal(prctl(PR_GET_TIMERSLACK), 10000000);
+    prctl(PR_SET_TIMERSLACK, 0UL);
+    assert_true(best < 0.2);
+}
+
+static void test_a_command_is_started_as_from_a_shell(void **state)
+{
+    (void)state;
+    struct run run = {0};
+    signal(SIGCHLD, SIG_IGN);
+    assert_null(go(&run, "exec:grep -q '^SigBlk:[[:space:]]*0*$' /proc/self/status", 20, 1, -1, 0.2));
+    assert_int_equal(run.failed, 0);
+    run_fini(&run);
+}
+
 static void test_a_command_that_fails_is_not_timed(void **state)
 {
     (void)state;
@@ -291,6 +339,9 @@ int main(void)
         cmocka_unit_test(test_a_computing_task_uses_the_processor),
         cmocka_unit_test(test_a_command_that_fails_is_seen),
         cmocka_unit_test(test_a_command_that_fails_is_not_timed),
+        cmocka_unit_test(test_a_command_is_started_as_from_a_shell),
+        cmocka_unit_test(test_a_drain_whose_commands_fail_says_so),
+        cmocka_unit_test(test_a_drain_sleeps_as_sharply_as_a_run),
         cmocka_unit_test(test_a_plugin_is_made_run_and_ended),
         cmocka_unit_test(test_a_plugin_that_is_missing_is_named),
         cmocka_unit_test(test_a_plugin_without_its_calls_names_the_call),
