@@ -17,35 +17,23 @@ bool answer_is_unstable(const struct request *request, long cap)
     return request->queue < 0 && request->rate * request->service.mean >= (double)cap;
 }
 
+/* What each goal alone needs, and the most of it. */
 static long cap_of_goals(struct answer *answer, const struct request *request)
 {
     struct scenario scenario = request_scenario(request, 1);
+    double load = request->rate * request->service.mean;
     long cap = 0;
     for (int i = 0; i < request->goals_n; i++) {
         const struct goal *goal = &request->goals[i];
         long needs = answer->goal_caps[i] = model_least_cap(&scenario, goal, CAP_MOST, request->simulated);
         if (needs == 0)
-            fail(EXIT_NOT_MET, "no cap up to %d meets %s; it asks for more than the service time allows",
-                 CAP_MOST, goal->text);
+            fail(EXIT_NOT_MET, "no cap up to %d meets %s; it asks for more than %s", CAP_MOST, goal->text,
+                 load < CAP_MOST ? "the service time allows" : "so many workers can do");
         if (needs > cap)
             answer->decided_by = goal;
         cap = needs > cap ? needs : cap;
     }
     return cap;
-}
-
-static void find_cap(struct answer *answer, const struct request *request)
-{
-    const struct limit *hardest = limits_hardest(&answer->limits);
-    answer->cap = answer->wanted = request->cap > 0 ? request->cap : cap_of_goals(answer, request);
-    if (hardest == NULL || hardest->cap >= answer->cap)
-        return;
-    if (hardest->cap < 1)
-        fail(EXIT_NOT_MET, "%s allows no worker at all: %s", hardest->name, hardest->why);
-    answer->limited_by = hardest;
-    answer->decided_by = NULL;
-    if (request->cap == 0)
-        answer->cap = hardest->cap;
 }
 
 static bool meets_all(const struct request *request, const struct outcome *outcome, bool *met)
@@ -60,15 +48,10 @@ static bool meets_all(const struct request *request, const struct outcome *outco
     return all;
 }
 
-static struct outcome outcome_at(const struct request *request, long cap)
-{
-    struct scenario scenario = request_scenario(request, cap);
-    return cap < 1 ? outcome_unknown() : model_predict(&scenario, request->simulated).outcome;
-}
-
 /* ---- The prediction, and the last step to the cap ------------------------------------------------------------------ */
 
-#define LONGER 8 /* how many times as long a simulation is that is to tell what a first one does not */
+#define LONGER 8          /* how many times as long a simulation is that is to tell what a first one does not */
+#define LONGEST 100000000 /* tasks, or it would not fit into memory */
 
 static bool is_resolved(const struct request *request, const struct estimate *estimate)
 {
@@ -86,25 +69,72 @@ static struct estimate prediction(const struct request *request, long cap)
         return (struct estimate){outcome_unknown(), outcome_unknown(), 0};
     struct scenario scenario = request_scenario(request, cap);
     struct estimate estimate = model_predict(&scenario, request->simulated);
-    return is_resolved(request, &estimate) ? estimate : model_predict(&scenario, LONGER * request->simulated);
+    long longer = request->simulated < LONGEST / LONGER ? LONGER * request->simulated : LONGEST;
+    return is_resolved(request, &estimate) ? estimate : model_predict(&scenario, longer);
 }
 
-/* A longer simulation can find the cap to be one short, or one more than needed. */
+struct settling {
+    const struct request *request;
+    struct estimate met, missed; /* of the caps that were looked at last */
+};
+
+static bool meets_goals(long cap, void *arg)
+{
+    struct settling *settling = arg;
+    struct estimate estimate = prediction(settling->request, cap);
+    bool met = meets_all(settling->request, &estimate.outcome, NULL);
+    *(met ? &settling->met : &settling->missed) = estimate;
+    return met;
+}
+
+/* A longer simulation can find the cap to be short, or more than needed, by a little; or that what seemed
+ * to meet the goals did so by chance, with any cap. */
 static void settle_cap(struct answer *answer, const struct request *request)
 {
-    for (;; answer->cap++) {
-        answer->predicted = prediction(request, answer->cap);
-        if (answer->decided_by == NULL || meets_all(request, &answer->predicted.outcome, NULL))
-            break;
-    }
-    for (;; answer->cap--) {
-        answer->below = prediction(request, answer->cap - 1);
-        if (answer->decided_by == NULL || !meets_all(request, &answer->below.outcome, NULL))
-            break;
-        answer->predicted = answer->below;
-    }
-    if (answer->decided_by != NULL)
-        answer->goal_caps[answer->decided_by - request->goals] = answer->cap;
+    char goals[512];
+    struct estimate unknown = {outcome_unknown(), outcome_unknown(), 0};
+    struct settling settling = {request, unknown, unknown};
+    long found = cap_of_goals(answer, request), most = 2 * found + 16;
+    answer->cap = least_cap(found, most < CAP_MOST ? most : CAP_MOST, meets_goals, &settling);
+    if (answer->cap == 0)
+        fail(EXIT_NOT_MET, "no cap meets %s: a simulation of %ld tasks found %ld, but a longer one finds none",
+             request_goals(request, goals, sizeof goals), request->simulated / SEARCH_SHARE, found);
+    answer->predicted = settling.met;
+    answer->below = settling.missed;
+    for (int i = 0; i < request->goals_n; i++)
+        if (answer->decided_by == &request->goals[i] || answer->goal_caps[i] > answer->cap)
+            answer->goal_caps[i] = answer->cap;
+}
+
+static void take_cap(struct answer *answer, const struct request *request, long cap)
+{
+    answer->cap = cap;
+    answer->decided_by = NULL;
+    answer->predicted = prediction(request, cap);
+    answer->below = prediction(request, cap - 1);
+}
+
+/* A cap that was given is looked at even where a limit forbids it. */
+static void limit_cap(struct answer *answer, const struct request *request)
+{
+    const struct limit *hardest = limits_hardest(&answer->limits);
+    if (hardest == NULL || hardest->cap >= answer->cap)
+        return;
+    if (hardest->cap < 1)
+        fail(EXIT_NOT_MET, "%s allows no worker at all: %s", hardest->name, hardest->why);
+    answer->limited_by = hardest;
+    if (request->cap == 0)
+        take_cap(answer, request, hardest->cap);
+}
+
+static void find_cap(struct answer *answer, const struct request *request)
+{
+    if (request->cap > 0)
+        take_cap(answer, request, request->cap);
+    else
+        settle_cap(answer, request);
+    answer->wanted = answer->cap;
+    limit_cap(answer, request);
     answer->all_met = meets_all(request, &answer->predicted.outcome, answer->met) && answer->limited_by == NULL;
 }
 
@@ -175,6 +205,12 @@ static void find_changes(struct answer *answer, const struct request *request)
 
 /* ---- The system behind --------------------------------------------------------------------- */
 
+static struct outcome outcome_at(const struct request *request, long cap)
+{
+    struct scenario scenario = request_scenario(request, cap);
+    return cap < 1 ? outcome_unknown() : model_predict(&scenario, request->simulated).outcome;
+}
+
 static void look_downstream(struct answer *answer, const struct request *request)
 {
     answer->downstream_outcome = outcome_unknown();
@@ -198,7 +234,6 @@ void answer_find(struct answer *answer, const struct request *request)
     *answer = (struct answer){.machine = machine_look("")};
     answer->limits = limits_of(&answer->machine, &request->needs);
     find_cap(answer, request);
-    settle_cap(answer, request);
     if (request->rate > 0)
         find_changes(answer, request);
     look_downstream(answer, request);

@@ -118,7 +118,7 @@ static struct scenario narrowed(const struct scenario *scenario, enum metric met
 long model_least_cap(const struct scenario *scenario, const struct goal *goal, long most, long tasks)
 {
     struct wanted wanted = {narrowed(scenario, goal->metric), goal, tasks / SEARCH_SHARE};
-    double a = scenario->rate * scenario->service->mean;
-    long from = a > 1 && goal->metric != DRAIN ? (long)fmin(ceil(a), (double)most) : 1;
-    return least_cap(from, most, meets, &wanted);
+    double work = goal->metric == DRAIN ? (double)scenario->backlog / goal->bound : scenario->rate;
+    double from = fmin(ceil(work * scenario->service->mean), (double)most); /* workers that are busy all the time */
+    return least_cap(from > 1 ? (long)from : 1, most, meets, &wanted);
 }

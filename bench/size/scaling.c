@@ -67,13 +67,14 @@ static double now(void)
 struct closed_loop {
     const struct task *task;
     double seconds; /* a task */
-    atomic_long done;
+    atomic_long done, failed;
 };
 
 static void run_one(void *arg)
 {
     struct closed_loop *loop = arg;
-    task_run(loop->task, loop->seconds);
+    if (!task_run(loop->task, loop->seconds))
+        atomic_fetch_add_explicit(&loop->failed, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&loop->done, 1, memory_order_relaxed);
 }
 
@@ -93,6 +94,8 @@ static double throughput_at(const struct request *request, const struct task *ta
     pool_destroy(pool);
     if (err != POOL_OK)
         fail(EXIT_UNABLE, "submitting at cap %ld: %s", cap, pool_strerror(err));
+    if (atomic_load(&loop.failed) > 0)
+        fail(EXIT_UNABLE, "--service %s: the command fails: it must exit with 0; try it by itself", request->service_text);
     return (double)atomic_load(&loop.done) / took;
 }
 

@@ -87,12 +87,12 @@ static double mean_of(const double *figures, long n)
     return sum / (double)n;
 }
 
-/* Half of the 95 % confidence interval of their mean. */
-static double half_interval(const double *figures, long n)
+/* Half of the 95 % confidence interval of what they vary about. */
+static double half_interval(const double *figures, long n, double about)
 {
-    double mean = mean_of(figures, n), squares = 0;
+    double squares = 0;
     for (long i = 0; i < n; i++)
-        squares += (figures[i] - mean) * (figures[i] - mean);
+        squares += (figures[i] - about) * (figures[i] - about);
     return student(n - 1) * sqrt(squares / (double)(n - 1) / (double)n);
 }
 
@@ -146,13 +146,15 @@ static bool estimate_drain(const struct scenario *scenario, struct estimate *est
         if (!drain_once(scenario, &random, &drains[i]))
             return false;
     estimate->outcome.of[DRAIN] = mean_of(drains, n);
-    estimate->error.of[DRAIN] = half_interval(drains, n);
+    estimate->error.of[DRAIN] = half_interval(drains, n, estimate->outcome.of[DRAIN]);
     return true;
 }
 
 /* ---- The long simulation -------------------------------------------------------------------- */
 
-#define BATCHES 20
+/* Few and long ones: waits of a busy system are alike for long, and short batches would hide how far
+ * all of them stray together. */
+#define BATCHES 5
 
 static bool is_unstable(const struct scenario *scenario)
 {
@@ -193,14 +195,16 @@ static struct outcome batch_outcome(struct feed *feed, long n, struct sample *sa
     return outcome_since(begin, feed, &batch);
 }
 
-static struct outcome errors_of(const struct outcome *batches)
+/* Deviations are from the figure of the whole, not from the batches' mean: a tail comes from the worst
+ * of them, which the mean of their tails forgets (sectioning: Asmussen, Glynn, Stochastic Simulation). */
+static struct outcome errors_of(const struct outcome *batches, const struct outcome *whole)
 {
     struct outcome error;
     double figures[BATCHES];
     for (int metric = 0; metric < METRIC_COUNT; metric++) {
         for (int i = 0; i < BATCHES; i++)
             figures[i] = batches[i].of[metric];
-        error.of[metric] = half_interval(figures, BATCHES);
+        error.of[metric] = half_interval(figures, BATCHES, whole->of[metric]);
     }
     return error;
 }
@@ -215,7 +219,7 @@ static void feed_batches(struct feed *feed, long counted, struct sample *sample,
         batches[i] = batch_outcome(feed, to - from, sample);
     }
     estimate->outcome = outcome_since(begin, feed, sample);
-    estimate->error = errors_of(batches);
+    estimate->error = errors_of(batches, &estimate->outcome);
 }
 
 static bool estimate_tasks(const struct scenario *scenario, long tasks, struct estimate *estimate)

@@ -226,6 +226,20 @@ class Study(unittest.TestCase):
         for source in SOURCES:
             self.assertIn("p99_wait_ms", chosen[source])
 
+    # 200 tasks find a cap for it, 1000 find that the service alone takes longer.
+    def test_a_goal_that_only_a_short_simulation_meets_ends(self):
+        done = run("--rate", "20", "--service", "lognormal:50ms,0.8", "--goal", "p99-total=225ms", "--simulate", "1000",
+                   "--seed", "5", "--duration", "200ms", "--sweep", "1")
+        self.assertEqual(done.returncode, NOT_MET, done.stderr)
+        self.assertIn("longer", done.stderr)
+
+    # 200 tasks find 6, more find 7.
+    def test_a_longer_simulation_does_not_lift_the_cap_above_a_limit(self):
+        answer = json_of("--rate", "1000", "--service", "lognormal:4ms,1", "--goal", "p99-wait=3ms", "--simulate", "1000",
+                         "--seed", "3", "--duration", "50ms", "--sweep", "1", "--memory", "6MiB", "--per-task", "1MiB",
+                         code=NOT_MET)
+        self.assertEqual((answer["cap"], answer["decided_by"]), (6, "memory"))
+
     def test_a_seed_gives_the_same_answer(self):
         first, second = (json_of(*SHORT, "--seed", "7") for _ in range(2))
         other = json_of(*SHORT, "--seed", "8")
@@ -248,7 +262,7 @@ class Study(unittest.TestCase):
 
     def test_a_plugin_and_a_command_are_timed(self):
         plugin = os.path.join(os.path.dirname(program), "example_task.so")
-        for service in (f"plugin:{plugin}", "exec:true"):
+        for service in (f"plugin:{plugin}", "exec:echo hello"):
             answer = json_of("--rate", "40", "--service", service, "--goal", "p95-wait=900ms", "--duration", "200ms",
                              "--simulate", "20000")
             self.assertGreater(answer["service_ms"], 0)
@@ -311,6 +325,11 @@ class Files(unittest.TestCase):
 
 
 class Scaling(unittest.TestCase):
+    def test_a_command_that_fails_is_not_measured(self):
+        done = run("usl", "--service", "exec:false", "--caps", "1,2,3", "--duration", "20ms")
+        self.assertEqual((done.returncode, done.stdout), (UNABLE, ""))
+        self.assertIn("exec:false", done.stderr)
+
     def test_a_curve_is_found_again(self):
         points = "".join(f"{n} {1000 * n / (1 + 0.02 * (n - 1) + 0.0005 * n * (n - 1))}\n" for n in (1, 2, 4, 8, 16, 32))
         done = run("usl", "-", "--json", stdin="# cap tasks/s\n" + points)
