@@ -199,7 +199,7 @@ static void find_changes(struct answer *answer, const struct request *request)
 {
     add_change(answer, "+20 % load", change(request, answer->cap, 1.2, 1));
     add_change(answer, "tasks twice as slow", change(request, answer->cap, 1, 2));
-    if (request->shards > 0)
+    if (answer->cap > 1)
         lose_shard(answer, request);
 }
 

@@ -29,7 +29,7 @@ struct answer {
     struct estimate predicted; /* of the cap */
     struct estimate below;     /* of one less; unknown at cap 1 */
     bool met[GOALS_MAX], all_met;
-    struct change changes[CHANGES_MAX]; /* the last of them if there are shards */
+    struct change changes[CHANGES_MAX]; /* the last of them if a shard can be lost */
     int changes_n;
     bool downstream_exceeded;
     long downstream_cap;       /* what each instance may use of it */

@@ -37,7 +37,7 @@ static const char help[] =
     "  --fds-per-task N   file descriptors that a task holds\n"
     "  --downstream N     calls at once that the system behind allows to all instances;\n"
     "                     --instances M: how many of this service there are (1)\n"
-    "  --shards N         of a multipool: what if one of them is lost\n"
+    "  --shards N         of a multipool, one of which may be lost (4)\n"
     "  --sweep N          caps that are measured: 1, 3 or 5 (5)\n"
     "  --duration T       how long each of them is measured (8s)\n"
     "  --simulate N       tasks of a long simulation (1000000)\n"
@@ -351,7 +351,7 @@ static void read_words(struct request *request, int argc, char **argv)
 
 void request_read(struct request *request, int argc, char **argv)
 {
-    *request = (struct request){.queue = -1, .instances = 1, .sweep = 5, .seconds = 8,
+    *request = (struct request){.queue = -1, .instances = 1, .shards = 4, .sweep = 5, .seconds = 8,
                                 .simulated = 1000000, .seed = 1};
     for (enum command c = COMMAND_ERLANG; c <= COMMAND_USL; c++)
         if (argc > 1 && strncmp(argv[1], command_words[c], strlen(command_words[c]) - 1) == 0 &&
