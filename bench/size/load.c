@@ -273,19 +273,26 @@ static double service_of(const struct run *run, const struct item *item)
     return is_drawn(run->scenario.service) ? item->drawn : run->service_mean;
 }
 
-static bool set_twin(struct run *run, const struct flight *flight)
+static double drawn_of(const struct run *run, const struct item *item)
+{
+    return is_drawn(run->scenario.service) ? item->drawn : service_of(run, item);
+}
+
+/* False: no memory. */
+static bool set_simulated(const struct run *run, const struct flight *flight, struct outcome *outcome,
+                          double (*length)(const struct run *run, const struct item *item))
 {
     struct sample sample;
     struct workers *workers = workers_new(run->scenario.cap, run->scenario.queue);
     bool has = workers != NULL && sample_init(&sample, flight->n);
     for (long i = 0; has && i < flight->n; i++) {
         const struct item *item = &flight->items[i];
-        double service = service_of(run, item), wait = workers_take(workers, item->due, service);
+        double service = length(run, item), wait = workers_take(workers, item->due, service);
         if (item->due >= run->warmup)
             sample_add(&sample, wait, service, wait > 0);
     }
     if (has) {
-        run->twin = sample_outcome(&sample, (double)run->scenario.cap * (run->seconds - run->warmup));
+        *outcome = sample_outcome(&sample, (double)run->scenario.cap * (run->seconds - run->warmup));
         sample_fini(&sample);
     }
     workers_free(workers);
@@ -302,7 +309,7 @@ static const char *set_figures(struct run *run, const struct flight *flight)
         return "no memory for the waits";
     if (set_lateness(run, flight) && set_services(run, flight)) {
         set_measured(run, flight);
-        if (set_twin(run, flight))
+        if (set_simulated(run, flight, &run->twin, service_of) && set_simulated(run, flight, &run->ideal, drawn_of))
             return NULL;
     }
     run_fini(run);

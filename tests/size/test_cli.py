@@ -240,6 +240,13 @@ class Study(unittest.TestCase):
                          code=NOT_MET)
         self.assertEqual((answer["cap"], answer["decided_by"]), (6, "memory"))
 
+    # Two workers would go on for 40 s.
+    def test_a_run_that_would_not_end_soon_is_left_out(self):
+        answer = json_of("--rate", "2000", "--service", "fixed:200ms", "--cap", "2", "--goal", "p99-wait=50ms",
+                         "--simulate", "20000", "--duration", "200ms", "--sweep", "1", code=NOT_MET)
+        self.assertNotIn("measured", answer["sweep"][0])
+        self.assertIn("not measured", answer["reasons"][-1])
+
     def test_a_seed_gives_the_same_answer(self):
         first, second = (json_of(*SHORT, "--seed", "7") for _ in range(2))
         other = json_of(*SHORT, "--seed", "8")
