@@ -50,9 +50,9 @@ struct total {
 static long double total_survival(long double t, const void *arg)
 {
     const struct total *total = arg;
-    long double d = total->spare - 1;
-    long double both = fabsl(d * t) < 1e-12L ? t : -expm1l(-d * t) / d;
-    return expl(-t) * (1 + total->p * both);
+    long double apart = fabsl(total->spare - 1), slower = fminl(1, total->spare); /* of the two rates */
+    long double both = apart * t < 1e-12L ? t : -expm1l(-apart * t) / apart;
+    return expl(-t) + total->p * expl(-slower * t) * both;
 }
 
 /* In mean service times, then in seconds. */

@@ -53,6 +53,7 @@ struct outcome outcome_unknown(void)
 /* ---- Goals ---------------------------------------------------------------------------------- */
 
 #define QUOTED_MAX 40 /* bytes of a text that a message shows */
+#define GOAL_MAX 40   /* bytes of a goal, which reports and the line to paste quote in full */
 
 static char sentence[1024];
 
@@ -104,6 +105,8 @@ const char *goal_parse(const char *text, struct goal *goal)
     if (metric == METRIC_COUNT)
         return wrong(text, "names no metric that is known; a goal is METRIC=VALUE, where METRIC is %s",
                      all_words(words, sizeof words));
+    if (strlen(text) > GOAL_MAX)
+        return wrong(text, "is too long; a goal has at most %d characters, as p99-wait=50ms", GOAL_MAX);
     double bound = 0;
     const char *why = metric_is_time(metric) ? duration_parse(equals + 1, &bound) : share_parse(equals + 1, &bound);
     if (why != NULL)

@@ -181,6 +181,8 @@ bool usl_fit(const double *workers, const double *throughput, int n, struct usl 
         best = now;
         *usl = fitted;
     }
+    if (!isfinite(best))
+        return false;
     usl->r2 = fitness(&points, usl);
     return true;
 }
