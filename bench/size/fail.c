@@ -6,11 +6,14 @@
 
 void fail(int code, const char *format, ...)
 {
+    char text[2048];
     va_list arguments;
-    fprintf(stderr, "antpool-size: ");
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    fprintf(stderr, "\n");
+    for (char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+    fprintf(stderr, "antpool-size: %s\n", text);
     exit(code);
 }

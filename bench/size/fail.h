@@ -10,7 +10,8 @@ enum {
     EXIT_UNABLE = 4 /* no memory, a file that cannot be written, a pool that cannot be made */
 };
 
-/* Prints "antpool-size: MESSAGE" and ends the program. */
+/* Prints "antpool-size: MESSAGE" as one line, without control characters that a quoted text may bring,
+ * and ends the program. */
 __attribute__((noreturn, format(printf, 2, 3))) void fail(int code, const char *format, ...);
 
 #endif

@@ -70,19 +70,27 @@ static double service_of(const struct run *run, const struct item *item)
     return service_is_program(run->scenario.service) ? run->service_mean : item->drawn;
 }
 
-static bool set_twin(struct run *run, const struct flight *flight)
+static double drawn_of(const struct run *run, const struct item *item)
 {
+    return service_is_program(run->scenario.service) ? service_of(run, item) : item->drawn;
+}
+
+/* The tasks of the run, simulated. False: no memory. */
+static bool set_simulated(const struct flight *flight, struct outcome *outcome,
+                          double (*length)(const struct run *run, const struct item *item))
+{
+    const struct run *run = flight->run;
     struct sample sample;
     struct workers *workers = workers_new(run->scenario.cap, flight_queue(flight));
     bool has = workers != NULL && sample_init(&sample, flight->n);
     for (long i = 0; has && i < flight->n; i++) {
         const struct item *item = &flight->items[i];
-        double service = service_of(run, item), wait = workers_take(workers, item->due, service);
+        double service = length(run, item), wait = workers_take(workers, item->due, service);
         if (item->due >= run->warmup)
             sample_add(&sample, wait, service, wait > 0);
     }
     if (has) {
-        run->twin = sample_outcome(&sample, (double)run->scenario.cap * (run->seconds - run->warmup));
+        *outcome = sample_outcome(&sample, (double)run->scenario.cap * (run->seconds - run->warmup));
         sample_fini(&sample);
     }
     workers_free(workers);
@@ -101,7 +109,7 @@ const char *flight_figures(const struct flight *flight)
         return "no memory for the waits";
     if (set_lateness(run, flight) && set_services(run, flight)) {
         set_measured(run, flight);
-        if (set_twin(run, flight))
+        if (set_simulated(flight, &run->twin, service_of) && set_simulated(flight, &run->ideal, drawn_of))
             return NULL;
     }
     run_fini(run);

@@ -55,7 +55,7 @@ struct usl {
 };
 
 /* Least squares in X over at least three different N. False if the points do not determine a
- * curve (fewer different N, a value that is not above 0 or not finite). */
+ * curve (fewer different N, a value that is not above 0, not finite or too large to square). */
 bool usl_fit(const double *workers, const double *throughput, int n, struct usl *usl);
 double usl_throughput(const struct usl *usl, double workers);
 double usl_peak(const struct usl *usl); /* the best N, at least 1; INFINITY if more is always better */

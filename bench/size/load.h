@@ -25,6 +25,7 @@ struct run {
     /* Out. */
     struct outcome measured; /* of tasks due after the warmup, but DRAIN */
     struct outcome twin;     /* of the same tasks by simulation: their due times, measured service times */
+    struct outcome ideal;    /* likewise, but with the service times that were drawn; the twin's of plugins and commands */
     long tasks, counted;     /* due in all; after the warmup */
     long failed;             /* commands that failed */
     double late_p50, late_p99, late_max; /* seconds from the instant due to the submit */

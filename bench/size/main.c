@@ -1,7 +1,10 @@
+#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fail.h"
 #include "report.h"
@@ -79,9 +82,18 @@ static int run(struct request *request)
     }
 }
 
+/* Or a file that is written would be standard output, and the answer go into it. */
+static void check_standard_files(void)
+{
+    for (int file = STDIN_FILENO; file <= STDERR_FILENO; file++)
+        if (fcntl(file, F_GETFD) < 0 && (open("/dev/null", O_RDWR) != file || file == STDOUT_FILENO))
+            fail(EXIT_UNABLE, "standard output is closed");
+}
+
 int main(int argc, char **argv)
 {
     struct request request;
+    check_standard_files();
     request_read(&request, argc, argv);
     int code = finish(run(&request));
     request_fini(&request);

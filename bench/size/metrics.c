@@ -82,6 +82,7 @@ const char *metric_text_beside(enum metric metric, double value, double bound, c
 /* ---- Goals ---------------------------------------------------------------------------------- */
 
 #define QUOTED_MAX 40 /* bytes of a text that a message shows */
+#define GOAL_MAX 40   /* bytes of a goal, which reports and the line to paste quote in full */
 
 __attribute__((format(printf, 2, 3))) static const char *wrong(const char *text, const char *format, ...)
 {
@@ -130,6 +131,8 @@ const char *goal_parse(const char *text, struct goal *goal)
     if (metric == METRIC_COUNT)
         return wrong(text, "names no metric that is known; a goal is METRIC=VALUE, where METRIC is %s",
                      all_words(words, sizeof words));
+    if (strlen(text) > GOAL_MAX)
+        return wrong(text, "is too long; a goal has at most %d characters, as p99-wait=50ms", GOAL_MAX);
     double bound = 0;
     const char *why = metric_is_time(metric) ? duration_parse(equals + 1, &bound) : share_parse(equals + 1, &bound);
     if (why != NULL)

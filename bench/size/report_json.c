@@ -190,7 +190,7 @@ void report_study_json(FILE *to, const struct study *study)
     json_open(&json, NULL, '{');
     put_answer(&json, study->request, &study->answer);
     put_verdict(&json, study);
-    json_number(&json, "seed", (double)study->request->seed);
+    json_count(&json, "seed", (long)study->request->seed);
     json_open(&json, "sweep", '[');
     for (int i = 0; i < study->rows_n; i++)
         put_row(&json, &study->rows[i], i == study->chosen);

@@ -186,6 +186,8 @@ static void put_verdict(FILE *to, const struct study *study)
         fprintf(to, "drain of %ld tasks, measured: %s\n", study->request->backlog, duration_text(study->drain, text));
     if (study->request->goals_n > 0)
         fprintf(to, "\nverdict: %s\n", words[study->verdict]);
+    else if (study->reasons_n > 0)
+        fprintf(to, "\nwhat is wrong with this run:\n");
     for (int i = 0; i < study->reasons_n; i++)
         fprintf(to, "  %s\n", study->reasons[i]);
 }

@@ -231,7 +231,7 @@ static const struct setting {
     {"sweep", required_argument, SIZE, set_sweep},
     {"duration", required_argument, SIZE | USL, set_duration},
     {"simulate", required_argument, SIZE, set_simulated},
-    {"seed", required_argument, SIZE | USL, set_seed},
+    {"seed", required_argument, SIZE, set_seed},
     {"caps", required_argument, USL, set_caps},
     {"json", no_argument, MODELS | USL, set_json},
     {"csv", no_argument, SIZE, set_csv},
@@ -266,6 +266,17 @@ static void set(struct request *request, const struct setting *setting, const ch
         fail(EXIT_USAGE, "--%s: %s", setting->name, wrong);
 }
 
+/* getopt leaves a letter behind where a word begins with a single -, and may not be past that word; the
+ * number of an option that has a value but takes none; 0 for a name that it does not know. */
+__attribute__((noreturn)) static void refuse_option(char **argv)
+{
+    if (optopt > VERSION)
+        fail(EXIT_USAGE, "-%c is no option, they all begin with --; --help lists them", optopt);
+    if (optopt > 0)
+        fail(EXIT_USAGE, "%s: this option takes no value", argv[optind - 1]);
+    fail(EXIT_USAGE, "%s is no option, or stands for several; --help lists them", argv[optind - 1]);
+}
+
 static void read_options(struct request *request, int argc, char **argv)
 {
     struct option options[SETTINGS + 3] = {{0}};
@@ -282,7 +293,7 @@ static void read_options(struct request *request, int argc, char **argv)
         if (i == ':')
             fail(EXIT_USAGE, "%s needs a value; --help says which", argv[optind - 1]);
         if (i == '?')
-            fail(EXIT_USAGE, "%s is no option, or stands for several; --help lists them", argv[optind - 1]);
+            refuse_option(argv);
         set(request, &settings[i], optarg);
     }
 }

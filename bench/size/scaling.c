@@ -184,7 +184,7 @@ int scaling_do(struct request *request)
     else
         measure_points(&points, request);
     if (!usl_fit(points.caps, points.throughput, points.n, &usl))
-        fail(EXIT_USAGE, "these points determine no curve: it takes three different caps, and figures above 0");
+        fail(EXIT_USAGE, "these points determine no curve: it takes three different caps, and figures above 0 that can be squared");
     if (request->format == FORMAT_JSON)
         put_json(&points, &usl);
     else

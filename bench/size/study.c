@@ -17,7 +17,8 @@
 #define TIMING_SECONDS 3.0
 #define TIMING_AT_ONCE 4
 #define REHEARSALS 3
-#define LONG_DRAIN 120.0       /* seconds: longer ones are not measured */
+#define LONG_DRAIN 120.0       /* seconds: longer ones are not measured, … */
+#define LONG_AFTER 30.0        /* … nor runs that go on for longer after their last task has come */
 
 static struct progress progress;
 static double rss_before; /* any worker was made: later pools use the stacks of earlier ones again */
@@ -30,6 +31,14 @@ static bool show_run(double done, void *arg)
 }
 
 /* ---- Runs ----------------------------------------------------------------------------------- */
+
+/* The tasks that have come by then and are not done, and the last one. */
+static bool ends_soon(const struct request *request, long cap, double seconds)
+{
+    double load = request->rate * request->service.mean;
+    double over = request->queue < 0 ? fmax(0, load / (double)cap - 1) : 0;
+    return over * seconds + request->service.mean <= fmax(LONG_AFTER, seconds);
+}
 
 static void measure(const struct request *request, const struct task *task, long cap, double seconds, struct run *run)
 {
@@ -59,6 +68,8 @@ static void rehearse(struct study *study, struct request *request, const struct 
         struct run run;
         double mean = request->service.mean;
         answer_find(&study->answer, request);
+        if (!ends_soon(request, study->answer.cap, request->seconds / 2))
+            return;
         measure(request, task, study->answer.cap, request->seconds / 2, &run);
         if (!service_learn(&request->service, run.services, run.services_n))
             fail(EXIT_UNABLE, "no memory for %ld service times", run.services_n);
@@ -119,7 +130,7 @@ static void fill_row(struct study *study, struct row *row, const struct task *ta
     progress_part(&progress, what, SIMULATION_SECONDS);
     row->formula = model_formula(&scenario);
     simulate_row(study, row, &scenario);
-    if (request->rate == 0)
+    if (request->rate == 0 || !ends_soon(request, row->cap, request->seconds))
         return;
     measure(request, task, row->cap, request->seconds, &row->run);
     row->measured = true;

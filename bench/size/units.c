@@ -300,7 +300,7 @@ const char *text_beside(double value, double bound, bool is_time, char text[UNIT
     for (int digits = DIGITS; digits <= DIGITS_MOST; digits++) {
         print(value, scales, is_time, digits, text);
         if (strcmp(text, print(bound, scales, is_time, digits, other)) != 0)
-            break;
+            return text;
     }
-    return text;
+    return print(value, scales, is_time, DIGITS, text); /* they are the same */
 }

@@ -214,7 +214,7 @@ bool usl_fit(const double *workers, const double *throughput, int n, struct usl 
         best = now;
         *usl = fitted;
     }
-    if (!(best < INFINITY))
+    if (!isfinite(best))
         return false;
     usl->r2 = fitness(&points, usl);
     usl->gamma *= points.unit;

@@ -13,7 +13,7 @@
  * Sets verdict, reasons and enough_seconds. A run of some seconds cannot show a tail by itself: it
  * strays by chance. So a goal is certified by three things together: the prediction meets it, and
  * is known well enough to say so; the run was on time and large enough for the figure to mean
- * something; and the pool took what its twin took, or what it took more leaves the goal met.
+ * something; and the pool took what the drawn tasks must take, or what it took more leaves the goal met.
  */
 void study_judge(struct study *study);
 

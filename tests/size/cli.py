@@ -73,6 +73,11 @@ class BadInput(unittest.TestCase):
         (ERLANG + ("--cap", "99999999999999999999"), "--cap: "),
         (ERLANG + ("--cap",), "--cap needs a value"),
         (ERLANG + ("--bogus",), "--bogus is no option"),
+        (("-xy",), "-x is no option"),
+        (ERLANG + ("--json=yes",), "--json=yes: this option takes no value"),
+        (ERLANG + ("--goal", "p99-wait=" + 300 * "0" + "50ms"), "too long"),
+        (("erlang", "--rate", "1", "--service", "fo\no\x1b[2J"), '"fo?o?[2J"'),
+        (("usl", "--service", "1ms", "--seed", "1"), "--seed"),
         (ERLANG + ("--goal", "p99-wait"), '--goal: "p99-wait"'),
         (ERLANG + ("--goal", "p99-wait=50"), "no unit"),
         (ERLANG + ("--goal", "p98-wait=50ms"), "p99-wait"),
@@ -131,6 +136,16 @@ class BadInput(unittest.TestCase):
         with open("/dev/full", "w") as full:
             done = subprocess.run([program, *self.ERLANG, "--cap", "220"], stdout=full, stderr=subprocess.PIPE)
         self.assertEqual(done.returncode, UNABLE)
+
+    # Else the first file that is opened is standard output, here the chart.
+    def test_a_closed_output_is_an_error(self):
+        with tempfile.TemporaryDirectory() as folder:
+            words = [program, *SHORT, "--sweep", "1", "--svg", os.path.join(folder, "a.svg")]
+            done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *words], stderr=subprocess.PIPE, text=True)
+            self.assertEqual((done.returncode, os.listdir(folder)), (UNABLE, []))
+            self.assertIn("closed", done.stderr)
+            done = subprocess.run(["sh", "-c", '"$@" <&- 2>&-', "sh", *words], stdout=subprocess.PIPE)
+            ElementTree.parse(words[-1])
 
 
 class Erlang(unittest.TestCase):
@@ -200,6 +215,12 @@ class Erlang(unittest.TestCase):
         answer = json_of("erlang", "--service", "50ms", "--goal", "drain=60s", "--backlog", "1000000", code=MET)
         self.assertAlmostEqual(answer["cap"], 1000000 * 0.05 / 60, delta=10)
 
+    # A total is longer than a wait, however near the load is to the cap.
+    def test_a_total_near_saturation(self):
+        answer = json_of("erlang", "--rate", "999.9995", "--service", "200ms", "--cap", "200")
+        self.assertGreater(answer["p99_total_ms"], answer["p99_wait_ms"])
+        self.assertLess(answer["p99_total_ms"], 1.01 * answer["p99_wait_ms"])
+
     def test_numbers_have_nine_digits(self):
         self.assertEqual(run("erlang", "--rate", "3", "--service", "1s", "--cap", "7", "--json").stdout.count("0.42857142857"), 1)
 
@@ -240,12 +261,21 @@ class Study(unittest.TestCase):
                          code=NOT_MET)
         self.assertEqual((answer["cap"], answer["decided_by"]), (6, "memory"))
 
+    # Two workers would go on for 40 s.
+    def test_a_run_that_would_not_end_soon_is_left_out(self):
+        answer = json_of("--rate", "2000", "--service", "fixed:200ms", "--cap", "2", "--goal", "p99-wait=50ms",
+                         "--simulate", "20000", "--duration", "200ms", "--sweep", "1", code=NOT_MET)
+        self.assertNotIn("measured", answer["sweep"][0])
+        self.assertIn("not measured", answer["reasons"][-1])
+
     def test_a_seed_gives_the_same_answer(self):
         first, second = (json_of(*SHORT, "--seed", "7") for _ in range(2))
         other = json_of(*SHORT, "--seed", "8")
         simulated = [[row["simulation"] for row in answer["sweep"]] for answer in (first, second, other)]
         self.assertEqual(simulated[0], simulated[1])
         self.assertNotEqual(simulated[0], simulated[2])
+        large = json_of(*SHORT, "--sweep", "1", "--seed", "9007199254740993")
+        self.assertEqual(large["seed"], 9007199254740993)
         self.assertEqual([row["run"]["tasks"] for row in first["sweep"]], [row["run"]["tasks"] for row in second["sweep"]])
 
     def test_a_sweep_has_as_many_caps_as_asked_for(self):
@@ -337,6 +367,10 @@ class Scaling(unittest.TestCase):
         self.assertAlmostEqual(curve["sigma"], 0.02, 6)
         self.assertAlmostEqual(curve["kappa"], 0.0005, 8)
         self.assertAlmostEqual(curve["peak_cap"], (0.98 / 0.0005) ** 0.5, 3)
+
+    def test_huge_figures_are_fitted_as_well(self):
+        done = run("usl", "-", "--json", stdin="1 1e300\n2 1.9e300\n3 2.6e300\n4 3.2e300\n")
+        self.assertAlmostEqual(json.loads(done.stdout)["gamma"] / 1e300, 1, 1)
 
     def test_caps_are_measured(self):
         done = run("usl", "--service", "fixed:2ms", "--caps", "1,2,4", "--duration", "200ms", "--json")

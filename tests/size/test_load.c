@@ -208,6 +208,17 @@ static void test_the_twin_waits_as_long_as_the_pool(void **state)
     run_fini(&run);
 }
 
+/* Any real task takes a little longer than it was drawn. */
+static void test_the_ideal_waits_as_the_tasks_were_drawn(void **state)
+{
+    (void)state;
+    struct run run = {0};
+    assert_null(go(&run, "fixed:10ms", 50, 1, -1, 0.5));
+    assert_true(run.ideal.of[UTILISATION] > 0 && run.ideal.of[UTILISATION] < run.twin.of[UTILISATION]);
+    assert_true(fabs(run.ideal.of[UTILISATION] * 0.5 - (double)run.tasks * 0.01) < 1e-6);
+    run_fini(&run);
+}
+
 /* Asked for the first time before the first task is due, it makes the generator late for all of them. */
 static bool dawdle(double done, void *arg)
 {
@@ -535,6 +546,7 @@ int main(void)
         cmocka_unit_test(test_a_seed_gives_the_same_due_times),
         cmocka_unit_test(test_a_seed_gives_the_same_draws),
         cmocka_unit_test(test_the_twin_waits_as_long_as_the_pool),
+        cmocka_unit_test(test_the_ideal_waits_as_the_tasks_were_drawn),
         cmocka_unit_test(test_waits_count_from_the_instant_due),
         cmocka_unit_test(test_lateness_is_of_every_task),
         cmocka_unit_test(test_a_run_can_be_interrupted),
