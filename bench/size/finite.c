@@ -1,4 +1,5 @@
 /* At most `queue` tasks wait: M/M/c/(c + queue). */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -7,7 +8,7 @@
 
 /* ---- States --------------------------------------------------------------------------------------- */
 
-#define SURELY 1e4000L /* times as likely as any other state: beyond a double, and not infinite */
+#define SURELY sqrtl(LDBL_MAX) /* times as likely as any other state: beyond a double, and not infinite */
 
 /* Probabilities, but for a common factor: of fewer than c tasks, and of c + m. The largest of those
  * with all workers busy is 1, so that none overflows. */
@@ -151,8 +152,11 @@ static long double survival(long double t, const void *arg)
     long double x = ends->c * t;
     long mode = (long)x;
     long double top = expl((long double)mode * logl(x > 0 ? x : 1) - x - lgammal((long double)mode + 1)), sum = 0, term = top;
-    for (long j = mode; term > top * NOTHING; j++, term *= x / (long double)j)
+    for (long j = mode; term > top * NOTHING;) {
         sum += term * weight_of(ends, j);
+        j++;
+        term *= x / (long double)j;
+    }
     term = top;
     for (long j = mode; j > 0 && term > top * NOTHING; j--) {
         term *= (long double)j / x;

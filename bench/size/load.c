@@ -141,10 +141,11 @@ static bool show(struct flight *flight, double share)
 
 static bool wait_for(struct flight *flight, double due)
 {
-    for (double instant = now(); instant < flight->base + due; instant = now()) {
+    double instant, end = flight->base + due;
+    while ((instant = now()) < end) {
         if (!show(flight, due / flight->run->seconds))
             return false;
-        sleep_until(fmin(flight->base + due, instant + PROGRESS_SECONDS));
+        sleep_until(fmin(end, instant + PROGRESS_SECONDS));
     }
     return true;
 }

@@ -109,8 +109,8 @@ static void test_erlang_c_is_the_share_of_waiting_states(void **state)
 static void test_one_worker_waits_as_often_as_it_is_busy(void **state)
 {
     (void)state;
-    for (double a = 0.1; a < 1; a += 0.1)
-        assert_near(erlang_c(a, 1), a, 1e-15L);
+    for (int tenths = 1; tenths < 10; tenths++)
+        assert_near(erlang_c(tenths / 10.0, 1), tenths / 10.0, 1e-15L);
 }
 
 static void test_an_unstable_load_waits_without_end(void **state)
