@@ -291,7 +291,8 @@ static void say_goal(struct words *words, const struct request *request, const s
     char name[METRIC_WORD_MAX], here[UNITS_TEXT_MAX], below[UNITS_TEXT_MAX];
     snprintf(name, sizeof name, "%s", metric_word(goal->metric));
     for (char *c = name; *c != '\0'; c++)
-        *c = *c == '-' ? ' ' : *c;
+        if (*c == '-')
+            *c = ' ';
     say(words, "; goal %s < %s; predicted %s", name, strchr(goal->text, '=') + 1,
         metric_text_beside(goal->metric, answer->predicted.outcome.of[goal->metric], goal->bound, here));
     if (goal->metric != UTILISATION && request->rate > 0)

@@ -34,8 +34,11 @@ void report_percentiles(FILE *to, struct sample *waits)
     fprintf(to, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
     if (waits->n == 0)
         return;
-    for (double share = 0; 1 - share > 0.5 / (double)waits->n; share += step_from(share))
+    double share = 0;
+    while (1 - share > 0.5 / (double)waits->n) {
         put_line(to, waits, share);
+        share += step_from(share);
+    }
     put_line(to, waits, 1);
     fprintf(to, "#[Mean    = %12.3f, StdDeviation   = %12.3f]\n", 1000 * waits->wait_sum / (double)waits->n,
             1000 * deviation(waits));

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,26 +34,49 @@ static void add_point(struct points *points, double cap, double throughput)
 
 /* ---- From a file ------------------------------------------------------------------------------- */
 
-/* Lines of a cap and a throughput, by spaces or a comma; empty ones and those with # are skipped. */
+/* "4 1200", "4,1200" */
+static bool read_point(char *line, double *cap, double *throughput)
+{
+    char *end;
+    *cap = strtod(line, &end);
+    char *second = end + strspn(end, " \t,;");
+    *throughput = strtod(second, &end);
+    return end != second && second != line && end[strspn(end, " \t\r\n")] == '\0';
+}
+
+/* Empty lines and those that start with # are skipped. Returns the number of a line that is no point, or 0. */
+static long read_lines(struct points *points, FILE *file)
+{
+    char *line = NULL;
+    size_t room = 0;
+    long number = 0, wrong = 0;
+    while (wrong == 0 && getline(&line, &room, file) >= 0) {
+        double cap, throughput;
+        char *at = line + strspn(line, " \t");
+        number++;
+        if (strchr("#\n\r", *at) != NULL)
+            continue;
+        if (read_point(at, &cap, &throughput))
+            add_point(points, cap, throughput);
+        else
+            wrong = number;
+    }
+    free(line);
+    return wrong;
+}
+
 static void read_points(struct points *points, const char *name)
 {
     FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "r");
-    char line[256];
     if (file == NULL)
         fail(EXIT_USAGE, "%s: %s", name, strerror(errno));
-    for (int number = 1; fgets(line, sizeof line, file) != NULL; number++) {
-        char *at = line + strspn(line, " \t"), *end;
-        if (*at == '#' || *at == '\n' || *at == '\r' || *at == '\0')
-            continue;
-        double cap = strtod(at, &end);
-        char *second = end + strspn(end, " \t,;");
-        double throughput = strtod(second, &end);
-        if (end == second || second == at || end[strspn(end, " \t\r\n")] != '\0')
-            fail(EXIT_USAGE, "%s, line %d: a cap and a throughput are expected, as \"4 1200\"", name, number);
-        add_point(points, cap, throughput);
-    }
+    long wrong = read_lines(points, file);
+    if (ferror(file))
+        fail(EXIT_USAGE, "%s: %s", name, strerror(errno));
     if (file != stdin)
         fclose(file);
+    if (wrong != 0)
+        fail(EXIT_USAGE, "%s, line %ld: a cap and a throughput are expected, as \"4 1200\"", name, wrong);
 }
 
 /* ---- Measured -------------------------------------------------------------------------------------- */

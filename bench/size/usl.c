@@ -106,7 +106,7 @@ static void solve(struct system *system, double out[PARAMETERS])
 static struct usl stepped(const struct points *points, const struct usl *usl, const bool held[PARAMETERS],
                           double damping)
 {
-    double step[PARAMETERS];
+    double step[PARAMETERS] = {0};
     struct system system = system_of(points, usl);
     prepare(&system, held, damping);
     solve(&system, step);

@@ -130,7 +130,8 @@ class BadInput(unittest.TestCase):
     def test_points_that_determine_no_curve(self):
         for text in ("", "1 100\n2 200\n", "1 100\n1 100\n2 150\n", "1 0\n2 0\n3 0\n"):
             self.assertEqual(run("usl", "-", stdin=text).returncode, USAGE, text)
-        self.assertIn("line 2", run("usl", "-", stdin="1 100\n2\n").stderr)
+        self.assertIn("line 3", run("usl", "-", stdin="1 100\n# " + 300 * "9 " + "\n2\n").stderr)
+        self.assertIn("directory", run("usl", HERE).stderr)
 
     def test_a_full_disk_is_an_error(self):
         with open("/dev/full", "w") as full:
