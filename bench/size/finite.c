@@ -1,4 +1,5 @@
 /* At most `queue` tasks wait: M/M/c/(c + queue). */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -7,7 +8,7 @@
 
 /* ---- States --------------------------------------------------------------------------------------- */
 
-#define SURELY 1e4000L /* times as likely as any other state: beyond a double, and not infinite */
+#define SURELY (LDBL_MAX / 1e30L) /* times as likely as any other state: beyond a double, and not infinite */
 
 /* Probabilities, but for a common factor: of fewer than c tasks, and of c + m. The largest of those
  * with all workers busy is 1, so that none overflows. */

@@ -312,7 +312,7 @@ const char *load_drain(const struct task *task, const struct scenario *scenario,
     struct flight flight = {.run = &run};
     int slack = set_timer_slack(1);
     const char *wrong = plan_backlog(&flight);
-    if (wrong == NULL)
+    if (wrong == NULL && flight.items != NULL)
         wrong = drain(&flight, seconds);
     set_timer_slack(slack);
     free(flight.items);
