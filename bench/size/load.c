@@ -114,8 +114,7 @@ static const char *make_pool(pool_t **pool, long cap, long queue)
                                  pool_with_prestart((int)cap), pool_with_disable_purge(true));
     if (err == POOL_OK)
         return NULL;
-    snprintf(message, sizeof message, "a pool of %ld workers: %s; antpool-size erlang names the limits of the machine",
-             cap, pool_strerror(err));
+    snprintf(message, sizeof message, "a pool of %ld workers: %s", cap, pool_strerror(err));
     return message;
 }
 
