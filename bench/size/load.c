@@ -245,7 +245,7 @@ const char *load_run(struct run *run)
     run->services = NULL;
     run->rss_before = run->rss_before > 0 ? run->rss_before : load_resident();
     const char *wrong = plan(&flight);
-    if (wrong == NULL)
+    if (wrong == NULL && flight.items != NULL)
         wrong = fly(&flight);
     if (wrong == NULL)
         wrong = flight_figures(&flight);

@@ -40,7 +40,8 @@ static bool ends_soon(const struct request *request, long cap, double seconds)
     return over * seconds + request->service.mean <= fmax(LONG_AFTER, seconds);
 }
 
-static void measure(const struct request *request, const struct task *task, long cap, double seconds, struct run *run)
+/* Returns NULL or what is wrong. */
+static const char *measure(const struct request *request, const struct task *task, long cap, double seconds, struct run *run)
 {
     char what[48];
     snprintf(what, sizeof what, "measuring cap %ld", cap);
@@ -53,11 +54,19 @@ static void measure(const struct request *request, const struct task *task, long
         .progress = show_run,
         .rss_before = rss_before,
     };
-    const char *wrong = load_run(run);
-    if (wrong == NULL)
-        return;
+    return load_run(run);
+}
+
+/* With the limit that may be the reason. */
+__attribute__((noreturn)) static void give_up(const struct study *study, const char *wrong)
+{
+    char warning[320];
+    const struct answer *answer = &study->answer;
     progress_end(&progress);
-    fail(EXIT_UNABLE, "cap %ld: %s", cap, wrong);
+    for (int i = 0; i < answer->limits.n; i++)
+        if (limit_warning(&answer->limits.of[i], answer->cap, warning, sizeof warning))
+            fail(EXIT_UNABLE, "%s; %s", wrong, warning);
+    fail(EXIT_UNABLE, "cap %ld: %s", answer->cap, wrong);
 }
 
 /* How long a plugin's tasks take depends on how many run at once, so they are timed on a pool of the
@@ -70,7 +79,9 @@ static void rehearse(struct study *study, struct request *request, const struct 
         answer_find(&study->answer, request);
         if (!ends_soon(request, study->answer.cap, request->seconds / 2))
             return;
-        measure(request, task, study->answer.cap, request->seconds / 2, &run);
+        const char *wrong = measure(request, task, study->answer.cap, request->seconds / 2, &run);
+        if (wrong != NULL)
+            give_up(study, wrong);
         if (!service_learn(&request->service, run.services, run.services_n))
             fail(EXIT_UNABLE, "no memory for %ld service times", run.services_n);
         run_fini(&run);
@@ -132,8 +143,10 @@ static void fill_row(struct study *study, struct row *row, const struct task *ta
     simulate_row(study, row, &scenario);
     if (request->rate == 0 || !ends_soon(request, row->cap, request->seconds))
         return;
-    measure(request, task, row->cap, request->seconds, &row->run);
-    row->measured = true;
+    const char *wrong = measure(request, task, row->cap, request->seconds, &row->run);
+    if (wrong != NULL && row->cap == study->answer.cap)
+        give_up(study, wrong);
+    row->measured = wrong == NULL; /* there may be no room for more workers than the answer's */
 }
 
 /* ---- The rest ---------------------------------------------------------------------------------- */
@@ -149,7 +162,7 @@ static void measure_drain(struct study *study, const struct task *task)
     progress_part(&progress, "draining the backlog", expected);
     const char *wrong = load_drain(task, &scenario, &study->drain);
     if (wrong != NULL)
-        fail(EXIT_UNABLE, "draining: %s", wrong);
+        give_up(study, wrong);
 }
 
 static void find_spread(struct study *study)

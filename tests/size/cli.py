@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -302,6 +303,32 @@ class Study(unittest.TestCase):
         answer = json_of("--service", "fixed:2ms", "--goal", "drain=100ms", "--backlog", "200", code=MET)
         self.assertEqual(answer["cap"], 5)
         self.assertGreaterEqual(answer["drain_measured_ms"], 80)
+
+
+# The limit binds no one but ordinary users, so it takes root to become one that has no other threads.
+@unittest.skipUnless(os.getuid() == 0, "needs root")
+class FewThreads(unittest.TestCase):
+    def run_with(self, threads, *words):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_NPROC, (threads, threads))
+            os.setgroups([])
+            os.setuid(65534)
+
+        try:
+            return subprocess.run([program, *words, "--duration", "100ms", "--simulate", "20000", "--json"],
+                                  preexec_fn=limit, capture_output=True, text=True, timeout=110)
+        except (PermissionError, subprocess.SubprocessError):
+            self.skipTest("others may not run it")
+
+    def test_caps_beside_the_answer_may_not_fit(self):
+        done = self.run_with(14, "--rate", "100", "--service", "5ms", "--cap", "12")
+        rows = json.loads(done.stdout)["sweep"]
+        self.assertEqual([("measured" in row) for row in rows], [True, True, True, True, False], done.stderr)
+
+    def test_the_limit_is_named_where_the_answer_does_not_fit(self):
+        done = self.run_with(15, "--rate", "100", "--service", "5ms", "--cap", "20", "--sweep", "1")
+        self.assertEqual((done.returncode, done.stdout), (UNABLE, ""))
+        self.assertIn("RLIMIT_NPROC", done.stderr)
 
 
 class Files(unittest.TestCase):
