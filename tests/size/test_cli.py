@@ -232,6 +232,9 @@ class Study(unittest.TestCase):
         answer = json_of(*EASY, code=MET)
         self.assertEqual((answer["verdict"], answer["reasons"]), ("met", []))
         self.assertEqual([row["cap"] for row in answer["sweep"] if row["chosen"]], [answer["cap"]])
+        for run in (row["run"] for row in answer["sweep"]):
+            self.assertAlmostEqual(run["warmup_seconds"], 0.2 * run["seconds"])
+            self.assertAlmostEqual(run["counted"], 0.8 * run["tasks"], delta=0.1 * run["tasks"])
 
     def test_not_met(self):
         answer = json_of(*EASY, "--cap", "5", "--duration", "100ms", code=NOT_MET)
@@ -269,6 +272,11 @@ class Study(unittest.TestCase):
                          "--simulate", "20000", "--duration", "200ms", "--sweep", "1", code=NOT_MET)
         self.assertNotIn("measured", answer["sweep"][0])
         self.assertIn("not measured", answer["reasons"][-1])
+        answer = json_of("--rate", "5", "--service", "fixed:60s", "--cap", "350", "--simulate", "20000", "--duration", "200ms",
+                         "--sweep", "1", code=NOT_CERTIFIABLE)
+        self.assertNotIn("measured", answer["sweep"][0])
+        json_of("--rate", "1e12", "--service", "1ms", "--goal", "drain=30s", "--backlog", "300", "--duration", "200ms", "--sweep", "1",
+                code=NOT_CERTIFIABLE)
 
     def test_a_seed_gives_the_same_answer(self):
         first, second = (json_of(*SHORT, "--seed", "7") for _ in range(2))
@@ -300,8 +308,9 @@ class Study(unittest.TestCase):
             self.assertGreater(answer["service_ms"], 0)
 
     def test_a_drain_is_measured(self):
-        answer = json_of("--service", "fixed:2ms", "--goal", "drain=100ms", "--backlog", "200", code=MET)
-        self.assertEqual(answer["cap"], 5)
+        words = ("--service", "fixed:2ms", "--backlog", "200")
+        self.assertEqual(json_of(*words, "--goal", "drain=100ms")["cap"], 5)
+        answer = json_of(*words, "--goal", "drain=30s", "--cap", "5", code=MET)
         self.assertGreaterEqual(answer["drain_measured_ms"], 80)
 
 

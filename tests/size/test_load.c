@@ -53,6 +53,12 @@ static const char *go(struct run *run, const char *service_text, double rate, lo
     return wrong;
 }
 
+static void assert_near(double value, double expected, double error)
+{
+    if (!(fabs(value - expected) <= error))
+        fail_msg("%.17g is not %.17g", value, expected);
+}
+
 /* ---- Runs ------------------------------------------------------------------------------------------ */
 
 static void test_every_task_of_an_endless_queue_runs(void **state)
@@ -100,6 +106,7 @@ static void test_only_tasks_after_the_warmup_are_counted(void **state)
     assert_true(run.counted > 10 && run.counted < 100);
     assert_int_equal(run.waits.n, run.counted);
     assert_int_equal(run.services_n, run.tasks);
+    assert_near(run.measured.of[UTILISATION], run.waits.busy / (4 * (0.2 - 0.15)), 1e-9);
     run_fini(&run);
 }
 
@@ -144,6 +151,30 @@ static void test_waits_count_from_the_instant_due(void **state)
     assert_null(go(&run, "fixed:10ms", 300, 1, -1, 0.2)); /* three times what it can do */
     assert_true(run.measured.of[P95_WAIT] > 0.2);
     assert_true(run.late_p50 < run.measured.of[P50_WAIT]);
+    run_fini(&run);
+}
+
+static bool be_late_once(double done, void *arg)
+{
+    bool *was = arg;
+    (void)done;
+    struct timespec late = {0, 60000000};
+    if (!*was)
+        nanosleep(&late, NULL);
+    *was = true;
+    return true;
+}
+
+/* A tenth of the tasks comes late, and waits, though workers are idle. */
+static void test_a_late_generator_is_seen_and_counts_as_a_wait(void **state)
+{
+    (void)state;
+    bool was = false;
+    struct run run = {.progress = be_late_once, .arg = &was};
+    assert_null(go(&run, "fixed:1ms", 300, 16, -1, 0.5));
+    assert_true(run.late_p99 > 0.03 && run.late_max >= run.late_p99);
+    assert_true(run.late_p50 < run.late_p99);
+    assert_true(run.measured.of[P99_WAIT] > 0.03);
     run_fini(&run);
 }
 
@@ -349,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_the_twin_waits_as_long_as_the_pool),
         cmocka_unit_test(test_the_ideal_waits_as_the_tasks_were_drawn),
         cmocka_unit_test(test_waits_count_from_the_instant_due),
+        cmocka_unit_test(test_a_late_generator_is_seen_and_counts_as_a_wait),
         cmocka_unit_test(test_a_run_can_be_interrupted),
         cmocka_unit_test(test_a_run_without_a_task_says_so),
         cmocka_unit_test(test_a_run_of_too_many_tasks_says_so),
