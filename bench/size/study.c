@@ -169,7 +169,7 @@ static void find_spread(struct study *study)
 {
     const struct request *request = study->request;
     study->spread = outcome_unknown();
-    if (request->rate == 0)
+    if (!study->rows[study->chosen].measured)
         return;
     struct scenario scenario = request_scenario(request, study->answer.cap);
     double tasks = request->rate * request->seconds;

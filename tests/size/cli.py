@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -170,6 +171,9 @@ class Erlang(unittest.TestCase):
         self.assertEqual((answer["cap"], answer["decided_by"]), (235, "p-wait=1%"))
         self.assertEqual([goal["cap"] for goal in answer["goals"]], [214, 235, 221])
 
+    def test_what_another_load_needs(self):
+        self.assertEqual([change["needs_cap"] for change in self.cap("p99-wait=50ms")["sensitivity"]], [254, 423, 286])
+
     def test_figures_of_a_given_cap(self):
         answer = json_of("erlang", "--rate", "1000", "--service", "200ms", "--cap", "220", code=MET)
         self.assertAlmostEqual(answer["p_wait"], 0.109, 3)
@@ -205,6 +209,8 @@ class Erlang(unittest.TestCase):
     def test_cores_decide_where_tasks_compute(self):
         answer = json_of("erlang", "--rate", "100000", "--service", "200ms", "--goal", "p-wait=1%", "--cpu", code=NOT_MET)
         self.assertEqual(answer["decided_by"], "cores")
+        answer = json_of("erlang", "--rate", "1", "--service", "1ms", "--goal", "utilisation=50%", "--cpu")
+        self.assertIn("x 50% utilisation", next(limit["why"] for limit in answer["limits"] if limit["name"] == "cores"))
 
     def test_downstream_is_warned_about(self):
         answer = json_of("erlang", "--rate", "1000", "--service", "200ms", "--goal", "p99-wait=50ms",
@@ -232,6 +238,9 @@ class Study(unittest.TestCase):
         answer = json_of(*EASY, code=MET)
         self.assertEqual((answer["verdict"], answer["reasons"]), ("met", []))
         self.assertEqual([row["cap"] for row in answer["sweep"] if row["chosen"]], [answer["cap"]])
+        for run in (row["run"] for row in answer["sweep"]):
+            self.assertAlmostEqual(run["warmup_seconds"], 0.2 * run["seconds"])
+            self.assertAlmostEqual(run["counted"], 0.8 * run["tasks"], delta=0.1 * run["tasks"])
 
     def test_not_met(self):
         answer = json_of(*EASY, "--cap", "5", "--duration", "100ms", code=NOT_MET)
@@ -248,6 +257,26 @@ class Study(unittest.TestCase):
         self.assertEqual(answer["cap"], chosen["cap"])
         for source in SOURCES:
             self.assertIn("p99_wait_ms", chosen[source])
+        self.assertEqual(answer["p99_wait_ms"], chosen["simulation"]["p99_wait_ms"])
+        self.assertLess(chosen["simulation_error"]["utilisation"], 0.1)
+        self.assertEqual(chosen["run"]["failed"], 0)
+        self.assertLessEqual(chosen["run"]["late_p50_ms"], chosen["run"]["late_p99_ms"])
+        self.assertLessEqual(chosen["run"]["late_p99_ms"], chosen["run"]["late_max_ms"])
+        self.assertGreater(chosen["run"]["late_p99_ms"], 0.001)
+
+    def test_a_goal_of_refusals_alone_lets_nobody_wait(self):
+        self.assertEqual(json_of("--rate", "100", "--service", "10ms", "--goal", "reject=5%", "--duration", "100ms",
+                                 "--sweep", "1")["queue"], 0)
+
+    def test_the_table_and_the_chart_show_the_goal(self):
+        lines = run(*SHORT, "--sweep", "3").stdout.splitlines()
+        cap = int(next(line for line in lines if line.startswith("/*")).split()[2].rstrip(":"))
+        self.assertEqual([int(line[1:8]) for line in lines if line.startswith(">")], [cap])
+        begin = lines.index("p99-wait by cap, | the goal") + 1
+        below, at, above = (line[18:] for line in lines[begin:begin + 3])
+        self.assertEqual(below.index("|"), at.index("|"))
+        self.assertTrue(below.rstrip().endswith("=|") or below.rstrip().endswith("="))
+        self.assertTrue(at.rstrip().endswith(" |") and above.rstrip().endswith(" |"))
 
     # 200 tasks find a cap for it, 1000 find that the service alone takes longer.
     def test_a_goal_that_only_a_short_simulation_meets_ends(self):
@@ -269,6 +298,11 @@ class Study(unittest.TestCase):
                          "--simulate", "20000", "--duration", "200ms", "--sweep", "1", code=NOT_MET)
         self.assertNotIn("measured", answer["sweep"][0])
         self.assertIn("not measured", answer["reasons"][-1])
+        answer = json_of("--rate", "5", "--service", "fixed:60s", "--cap", "350", "--simulate", "20000", "--duration", "200ms",
+                         "--sweep", "1", code=NOT_CERTIFIABLE)
+        self.assertNotIn("measured", answer["sweep"][0])
+        json_of("--rate", "1e12", "--service", "1ms", "--goal", "drain=30s", "--backlog", "300", "--duration", "200ms", "--sweep", "1",
+                code=NOT_CERTIFIABLE)
 
     def test_a_seed_gives_the_same_answer(self):
         first, second = (json_of(*SHORT, "--seed", "7") for _ in range(2))
@@ -300,8 +334,9 @@ class Study(unittest.TestCase):
             self.assertGreater(answer["service_ms"], 0)
 
     def test_a_drain_is_measured(self):
-        answer = json_of("--service", "fixed:2ms", "--goal", "drain=100ms", "--backlog", "200", code=MET)
-        self.assertEqual(answer["cap"], 5)
+        words = ("--service", "fixed:2ms", "--backlog", "200")
+        self.assertEqual(json_of(*words, "--goal", "drain=100ms")["cap"], 5)
+        answer = json_of(*words, "--goal", "drain=30s", "--cap", "5", code=MET)
         self.assertGreaterEqual(answer["drain_measured_ms"], 80)
 
 
@@ -358,6 +393,7 @@ class Files(unittest.TestCase):
         goal = next(e for e in self.svg.iter("{http://www.w3.org/2000/svg}line") if e.get("class") == "goal")
         pairs = [(value, y) for _, _, value, _, y in points] + [(float(goal.get("data-value")), float(goal.get("y1")))]
         self.on_a_line(pairs)
+        self.assertTrue(all(40 <= y <= 370 for _, y in pairs)) # between its axes
         self.on_a_line([(cap, x) for _, cap, _, x, _ in points])
 
     def on_a_line(self, pairs):
@@ -372,6 +408,11 @@ class Files(unittest.TestCase):
         self.assertEqual(int(lines[-1][2]), chosen["run"]["counted"])
         values = [float(line[0]) for line in lines]
         self.assertEqual(values, sorted(values))
+        words = re.search(r"Mean += +([0-9.]+), StdDeviation += +([0-9.]+)", self.percentiles)
+        mean, deviation = (float(word) for word in words.groups())
+        self.assertGreater(deviation + 0.001, (values[-1] - mean) / int(lines[-1][2]) ** 0.5)
+        self.assertLess(deviation, values[-1])
+        self.assertAlmostEqual(values[-1], chosen["measured"]["p999_wait_ms"], 2)
 
     def test_the_csv_has_a_line_for_each_cap_and_way(self):
         rows = list(csv.DictReader(io.StringIO(run(*SHORT, "--csv").stdout)))
