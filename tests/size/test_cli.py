@@ -440,6 +440,8 @@ class Scaling(unittest.TestCase):
     def test_caps_are_measured(self):
         done = run("usl", "--service", "fixed:2ms", "--caps", "1,2,4", "--duration", "200ms", "--json")
         self.assertEqual([point["cap"] for point in json.loads(done.stdout)["points"]], [1, 2, 4])
+        one = json.loads(done.stdout)["points"][0]["throughput"]
+        self.assertTrue(100 < one <= 500, one) # of 2 ms each
 
 
 if __name__ == "__main__":
