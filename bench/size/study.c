@@ -32,12 +32,13 @@ static bool show_run(double done, void *arg)
 
 /* ---- Runs ----------------------------------------------------------------------------------- */
 
-/* The tasks that have come by then and are not done, and the last one. */
+/* The tasks that have come by then and are not done, and the last ones, of which one takes long. */
 static bool ends_soon(const struct request *request, long cap, double seconds)
 {
     double load = request->rate * request->service.mean;
     double over = request->queue < 0 ? fmax(0, load / (double)cap - 1) : 0;
-    return over * seconds + request->service.mean <= fmax(LONG_AFTER, seconds);
+    double last = request->service.mean * (1 + 3 * sqrt(request->service.cv2));
+    return over * seconds + last <= fmax(LONG_AFTER, seconds);
 }
 
 /* Returns NULL or what is wrong. */
