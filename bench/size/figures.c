@@ -3,30 +3,17 @@
 
 #include "flight.h"
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double quantile(const double *sorted, long n, double share)
-{
-    long i = (long)ceil(share * (double)n) - 1;
-    return sorted[i < 0 ? 0 : i];
-}
-
 static bool set_lateness(struct run *run, const struct flight *flight)
 {
-    double *late = malloc((size_t)flight->n * sizeof *late);
-    if (late == NULL)
+    struct sample late;
+    if (!sample_init(&late, flight->n))
         return false;
     for (long i = 0; i < flight->n; i++)
-        late[i] = fmax(0, flight->items[i].submitted - flight->items[i].due);
-    qsort(late, (size_t)flight->n, sizeof *late, by_size);
-    run->late_p50 = quantile(late, flight->n, 0.5);
-    run->late_p99 = quantile(late, flight->n, 0.99);
-    run->late_max = late[flight->n - 1];
-    free(late);
+        sample_add(&late, fmax(0, flight->items[i].submitted - flight->items[i].due), 0, false);
+    run->late_p50 = sample_wait_quantile(&late, 0.5);
+    run->late_p99 = sample_wait_quantile(&late, 0.99);
+    run->late_max = sample_wait_quantile(&late, 1);
+    sample_fini(&late);
     return true;
 }
 

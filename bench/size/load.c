@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -13,6 +12,7 @@
 #include <sys/prctl.h>
 #endif
 
+#include "clock.h"
 #include "flight.h"
 #include "sentence.h"
 
@@ -24,18 +24,6 @@
 
 /* Other ones than those of the simulations, or a run would repeat the very tasks that it is to check. */
 enum { STREAM_GAPS = 101, STREAM_SERVICES = 102 };
-
-static double clock_seconds(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static double now(void)
-{
-    return clock_seconds(CLOCK_MONOTONIC);
-}
 
 double load_resident(void)
 {
@@ -55,9 +43,9 @@ static void run_item(void *arg)
 {
     struct item *item = arg;
     struct flight *flight = item->flight;
-    item->start = now() - flight->base;
+    item->start = clock_now() - flight->base;
     item->failed = !task_run(flight->run->task, item->drawn);
-    item->end = now() - flight->base;
+    item->end = clock_now() - flight->base;
 }
 
 static double draw(const struct service *service, struct random *random)
@@ -161,7 +149,7 @@ static void sleep_until(double instant)
  * long. False: the caller wants to stop. */
 static bool show(struct flight *flight, double share, double room)
 {
-    double instant = now(), since = instant - flight->shown;
+    double instant = clock_now(), since = instant - flight->shown;
     if (since < (room > PROGRESS_ROOM ? PROGRESS_SECONDS : PROGRESS_LATEST))
         return true;
     flight->shown = instant;
@@ -172,12 +160,12 @@ static bool show(struct flight *flight, double share, double room)
 /* Not at all for a task that is due already: late as it is, it is submitted. */
 static bool wait_for(struct flight *flight, double due)
 {
-    double instant = now(), at = flight->base + due;
+    double instant = clock_now(), at = flight->base + due;
     if (!show(flight, due / flight->run->seconds, at - instant))
         return false;
-    while ((instant = now()) < at) {
+    while ((instant = clock_now()) < at) {
         sleep_until(fmin(at, instant + PROGRESS_SECONDS));
-        if (!show(flight, due / flight->run->seconds, at - now()))
+        if (!show(flight, due / flight->run->seconds, at - clock_now()))
             return false;
     }
     return true;
@@ -186,7 +174,7 @@ static bool wait_for(struct flight *flight, double due)
 /* Whether it waits is seen by the gauges: after any wake-up an idle worker is some µs late, which is no queueing. */
 static pool_err submit(struct flight *flight, struct item *item)
 {
-    item->submitted = now() - flight->base;
+    item->submitted = clock_now() - flight->base;
     item->waited = pool_running(flight->pool) + pool_queued(flight->pool) >= flight->run->scenario.cap;
     pool_err err = pool_try_submit(flight->pool, run_item, item);
     item->accepted = err == POOL_OK;
@@ -218,10 +206,10 @@ static const char *generate_on_pool(struct flight *flight)
     const char *wrong = make_pool(&flight->pool, flight->run->scenario.cap, flight_queue(flight));
     if (wrong != NULL)
         return wrong;
-    double began = now(), cpu = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    double began = clock_now(), cpu = clock_process_cpu();
     flight->base = began + LEAD_SECONDS;
     wrong = generate(flight);
-    flight->cpu = (clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (now() - began);
+    flight->cpu = (clock_process_cpu() - cpu) / (clock_now() - began);
     if (wrong != NULL)
         pool_release_now(flight->pool, forget, NULL);
     flight->rss_most = fmax(flight->rss_most, load_resident());
@@ -294,11 +282,11 @@ static const char *drain(struct flight *flight, double *seconds)
     const char *wrong = make_pool(&flight->pool, flight->run->scenario.cap, flight->n);
     if (wrong != NULL)
         return wrong;
-    flight->base = now();
+    flight->base = clock_now();
     for (long i = 0; i < flight->n && err == POOL_OK; i++)
         err = pool_submit(flight->pool, run_item, &flight->items[i]);
     pool_wait(flight->pool);
-    double took = now() - flight->base;
+    double took = clock_now() - flight->base;
     pool_destroy(flight->pool);
     wrong = not_drained(flight, err);
     if (wrong == NULL)

@@ -2,27 +2,21 @@
 #include "progress.h"
 
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 #define BAR 24
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 void progress_begin(struct progress *progress, double whole)
 {
-    *progress = (struct progress){.whole = whole, .began = now()};
+    *progress = (struct progress){.whole = whole, .began = clock_now()};
 }
 
 /* What is left goes on at the pace of what was done. */
 static double seconds_left(const struct progress *progress, double done)
 {
-    double left = progress->whole - done, pace = done > 1 ? (now() - progress->began) / done : 1;
+    double left = progress->whole - done, pace = done > 1 ? (clock_now() - progress->began) / done : 1;
     return left > 0 ? left * pace : 0;
 }
 

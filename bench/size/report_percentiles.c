@@ -1,5 +1,6 @@
 #include <math.h>
 
+#include "moments.h"
 #include "report.h"
 
 /* The lines of HdrHistogram's percentile distribution, which its plotters read: five steps in each
@@ -13,10 +14,8 @@ static double step_from(double share)
 
 static double deviation(const struct sample *waits)
 {
-    double mean = waits->wait_sum / (double)waits->n, sum = 0;
-    for (long i = 0; i < waits->n; i++)
-        sum += (waits->waits[i] - mean) * (waits->waits[i] - mean);
-    return sqrt(sum / (double)waits->n);
+    double mean = waits->wait_sum / (double)waits->n;
+    return sqrt(squares_about(waits->waits, waits->n, mean) / (double)waits->n);
 }
 
 static void put_line(FILE *to, struct sample *waits, double share)

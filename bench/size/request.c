@@ -242,7 +242,7 @@ static const struct setting {
 #define SETTINGS ((int)(sizeof settings / sizeof settings[0]))
 enum { HELP = SETTINGS, VERSION };
 
-static const char *const command_words[] = {"", "erlang ", "usl "};
+static const char *const command_words[] = {"without a command antpool-size", "erlang", "usl"};
 
 __attribute__((noreturn)) static void print_and_end(const char *text)
 {
@@ -259,8 +259,8 @@ __attribute__((noreturn)) static void print_version(void)
 static void set(struct request *request, const struct setting *setting, const char *text)
 {
     if ((setting->commands & 1 << request->command) == 0)
-        fail(EXIT_USAGE, "%stakes no --%s; --help lists what it takes",
-             command_words[request->command][0] != '\0' ? command_words[request->command] : "this ", setting->name);
+        fail(EXIT_USAGE, "%s takes no --%s; --help lists what it takes",
+             command_words[request->command], setting->name);
     const char *wrong = setting->set(request, text);
     if (wrong != NULL)
         fail(EXIT_USAGE, "--%s: %s", setting->name, wrong);
@@ -365,8 +365,7 @@ void request_read(struct request *request, int argc, char **argv)
     *request = (struct request){.queue = -1, .instances = 1, .shards = 4, .sweep = 5, .seconds = 8,
                                 .simulated = 1000000, .seed = 1};
     for (enum command c = COMMAND_ERLANG; c <= COMMAND_USL; c++)
-        if (argc > 1 && strncmp(argv[1], command_words[c], strlen(command_words[c]) - 1) == 0 &&
-            strlen(argv[1]) == strlen(command_words[c]) - 1)
+        if (argc > 1 && strcmp(argv[1], command_words[c]) == 0)
             request->command = c;
     int skipped = request->command != COMMAND_SIZE;
     read_options(request, argc - skipped, argv + skipped);

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "antpool.h"
+#include "clock.h"
 #include "fail.h"
 #include "formulas.h"
 #include "json.h"
@@ -81,13 +81,6 @@ static void read_points(struct points *points, const char *name)
 
 /* ---- Measured -------------------------------------------------------------------------------------- */
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 struct closed_loop {
     const struct task *task;
     double seconds; /* a task */
@@ -110,11 +103,11 @@ static double throughput_at(const struct request *request, const struct task *ta
     pool_err err = pool_new_with(&pool, (int)cap, pool_with_prestart((int)cap), pool_with_queue((int)cap));
     if (err != POOL_OK)
         fail(EXIT_UNABLE, "a pool of cap %ld: %s", cap, pool_strerror(err));
-    double began = now();
-    while (err == POOL_OK && now() - began < seconds)
+    double began = clock_now();
+    while (err == POOL_OK && clock_now() - began < seconds)
         err = pool_submit(pool, run_one, &loop);
     pool_wait(pool);
-    double took = now() - began;
+    double took = clock_now() - began;
     pool_destroy(pool);
     if (err != POOL_OK)
         fail(EXIT_UNABLE, "submitting at cap %ld: %s", cap, pool_strerror(err));

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "moments.h"
 #include "sentence.h"
 #include "trace.h"
 #include "units.h"
@@ -80,20 +81,9 @@ double arrivals_gap(enum arrivals arrivals, double rate, struct random *random)
 
 /* ---- Recorded times ------------------------------------------------------------------------- */
 
-static double mean_of(const double *values, long n)
-{
-    double sum = 0;
-    for (long i = 0; i < n; i++)
-        sum += values[i];
-    return sum / (double)n;
-}
-
 static double cv2_of(const double *values, long n, double mean)
 {
-    double squares = 0;
-    for (long i = 0; i < n; i++)
-        squares += (values[i] - mean) * (values[i] - mean);
-    return mean > 0 ? squares / (double)n / (mean * mean) : 0;
+    return mean > 0 ? squares_about(values, n, mean) / (double)n / (mean * mean) : 0;
 }
 
 static void adopt(struct service *service, double *times, long n)

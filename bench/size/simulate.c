@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "moments.h"
+
 enum stream { STREAM_GAPS, STREAM_SERVICES, STREAM_DRAINS, STREAMS };
 
 /* ---- Tasks ---------------------------------------------------------------------------------- */
@@ -79,21 +81,10 @@ static double student(long freedom)
     return z * (1 + (a + (b + c / v) / v) / v);
 }
 
-static double mean_of(const double *figures, long n)
-{
-    double sum = 0;
-    for (long i = 0; i < n; i++)
-        sum += figures[i];
-    return sum / (double)n;
-}
-
 /* Half of the 95 % confidence interval of what they vary about. */
 static double half_interval(const double *figures, long n, double about)
 {
-    double squares = 0;
-    for (long i = 0; i < n; i++)
-        squares += (figures[i] - about) * (figures[i] - about);
-    return student(n - 1) * sqrt(squares / (double)(n - 1) / (double)n);
+    return student(n - 1) * sqrt(squares_about(figures, n, about) / (double)(n - 1) / (double)n);
 }
 
 /* ---- Draining ------------------------------------------------------------------------------- */

@@ -8,7 +8,6 @@
 
 #include "fail.h"
 #include "model.h"
-#include "progress.h"
 #include "verdict.h"
 
 #define SIMULATION_SECONDS 1.0 /* about what one takes, for the progress line */
@@ -20,13 +19,9 @@
 #define LONG_DRAIN 120.0       /* seconds: longer ones are not measured, … */
 #define LONG_AFTER 30.0        /* … nor runs that go on for longer after their last task has come */
 
-static struct progress progress;
-static double rss_before; /* any worker was made: later pools use the stacks of earlier ones again */
-
 static bool show_run(double done, void *arg)
 {
-    (void)arg;
-    progress_at(&progress, done);
+    progress_at(arg, done);
     return true;
 }
 
@@ -42,28 +37,29 @@ static bool ends_soon(const struct request *request, long cap, double seconds)
 }
 
 /* Returns NULL or what is wrong. */
-static const char *measure(const struct request *request, const struct task *task, long cap, double seconds, struct run *run)
+static const char *measure(struct study *study, const struct task *task, long cap, double seconds, struct run *run)
 {
     char what[48];
     snprintf(what, sizeof what, "measuring cap %ld", cap);
-    progress_part(&progress, what, seconds);
+    progress_part(&study->progress, what, seconds);
     *run = (struct run){
         .task = task,
-        .scenario = request_scenario(request, cap),
+        .scenario = request_scenario(study->request, cap),
         .seconds = seconds,
         .warmup = seconds * WARMUP_SHARE,
         .progress = show_run,
-        .rss_before = rss_before,
+        .arg = &study->progress,
+        .rss_before = study->rss_before,
     };
     return load_run(run);
 }
 
 /* With the limit that may be the reason. */
-__attribute__((noreturn)) static void give_up(const struct study *study, const char *wrong)
+__attribute__((noreturn)) static void give_up(struct study *study, const char *wrong)
 {
     char warning[320];
     const struct answer *answer = &study->answer;
-    progress_end(&progress);
+    progress_end(&study->progress);
     for (int i = 0; i < answer->limits.n; i++)
         if (limit_warning(&answer->limits.of[i], answer->cap, warning, sizeof warning))
             fail(EXIT_UNABLE, "%s; %s", wrong, warning);
@@ -80,7 +76,7 @@ static void rehearse(struct study *study, struct request *request, const struct 
         answer_find(&study->answer, request);
         if (!ends_soon(request, study->answer.cap, request->seconds / 2))
             return;
-        const char *wrong = measure(request, task, study->answer.cap, request->seconds / 2, &run);
+        const char *wrong = measure(study, task, study->answer.cap, request->seconds / 2, &run);
         if (wrong != NULL)
             give_up(study, wrong);
         if (!service_learn(&request->service, run.services, run.services_n))
@@ -93,7 +89,7 @@ static void rehearse(struct study *study, struct request *request, const struct 
 
 static void time_program(struct study *study, struct request *request, struct task *task)
 {
-    progress_part(&progress, "timing the task", TIMING_SECONDS);
+    progress_part(&study->progress, "timing the task", TIMING_SECONDS);
     const char *wrong = task_time(task, &request->service, TIMING_AT_ONCE, TIMING_TASKS, TIMING_SECONDS);
     if (wrong != NULL)
         fail(EXIT_UNABLE, "--service %s: %s", request->service_text, wrong);
@@ -139,12 +135,12 @@ static void fill_row(struct study *study, struct row *row, const struct task *ta
     struct scenario scenario = request_scenario(request, row->cap);
     char what[48];
     snprintf(what, sizeof what, "simulating cap %ld", row->cap);
-    progress_part(&progress, what, SIMULATION_SECONDS);
+    progress_part(&study->progress, what, SIMULATION_SECONDS);
     row->formula = model_formula(&scenario);
     simulate_row(study, row, &scenario);
     if (request->rate == 0 || !ends_soon(request, row->cap, request->seconds))
         return;
-    const char *wrong = measure(request, task, row->cap, request->seconds, &row->run);
+    const char *wrong = measure(study, task, row->cap, request->seconds, &row->run);
     if (wrong != NULL && row->cap == study->answer.cap)
         give_up(study, wrong);
     row->measured = wrong == NULL; /* there may be no room for more workers than the answer's */
@@ -160,7 +156,7 @@ static void measure_drain(struct study *study, const struct task *task)
     if (request->backlog == 0 || expected > LONG_DRAIN)
         return;
     struct scenario scenario = request_scenario(request, study->answer.cap);
-    progress_part(&progress, "draining the backlog", expected);
+    progress_part(&study->progress, "draining the backlog", expected);
     const char *wrong = load_drain(task, &scenario, &study->drain);
     if (wrong != NULL)
         give_up(study, wrong);
@@ -175,7 +171,7 @@ static void find_spread(struct study *study)
     struct scenario scenario = request_scenario(request, study->answer.cap);
     double tasks = request->rate * request->seconds;
     double runs = fmax(SPREAD_RUNS_LEAST, fmin(SPREAD_RUNS_MOST, SPREAD_TASKS / tasks));
-    progress_part(&progress, "judging", SIMULATION_SECONDS);
+    progress_part(&study->progress, "judging", SIMULATION_SECONDS);
     if (!simulate_spread(&scenario, (long)tasks, (long)(tasks * WARMUP_SHARE), (int)runs, &study->spread))
         fail(EXIT_UNABLE, "no memory to simulate %.0f tasks", tasks);
 }
@@ -204,18 +200,18 @@ void study_do(struct study *study, struct request *request)
     if (wrong != NULL)
         fail(EXIT_USAGE, "--service %s: %s", request->service_text, wrong);
     give_memory_back();
-    rss_before = load_resident();
-    progress_begin(&progress, seconds_of_all(request, &task));
+    study->rss_before = load_resident();
+    progress_begin(&study->progress, seconds_of_all(request, &task));
     if (isnan(request->service.mean))
         time_program(study, request, &task);
-    progress_part(&progress, "looking for the cap", SIMULATION_SECONDS);
+    progress_part(&study->progress, "looking for the cap", SIMULATION_SECONDS);
     answer_find(&study->answer, request);
     choose_rows(study);
     for (int i = 0; i < study->rows_n; i++)
         fill_row(study, &study->rows[i], &task);
     measure_drain(study, &task);
     find_spread(study);
-    progress_end(&progress);
+    progress_end(&study->progress);
     task_fini(&task);
     study_judge(study);
 }

@@ -4,6 +4,7 @@
 
 #include "answer.h"
 #include "load.h"
+#include "progress.h"
 
 #define ROWS_MAX 5
 #define REASONS_MAX 12
@@ -21,6 +22,8 @@ enum verdict { VERDICT_MET, VERDICT_NOT_MET, VERDICT_NOT_CERTIFIABLE };
 
 struct study {
     const struct request *request;
+    struct progress progress;
+    double rss_before;         /* any worker was made: later pools use the stacks of earlier ones again */
     struct answer answer;
     struct row rows[ROWS_MAX]; /* by cap */
     int rows_n, chosen;        /* rows[chosen].cap == answer.cap */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "antpool.h"
+#include "clock.h"
 #include "plugin.h"
 #include "sentence.h"
 
@@ -127,13 +128,6 @@ static bool run_command(const char *command)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static double clock_seconds(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* About a microsecond of work that no compiler leaves out: each step needs the one before it. */
 static void compute_some(void)
 {
@@ -152,8 +146,8 @@ static void compute_some(void)
  */
 static void compute(double seconds)
 {
-    double end = clock_seconds(CLOCK_THREAD_CPUTIME_ID) + seconds;
-    while (clock_seconds(CLOCK_THREAD_CPUTIME_ID) < end)
+    double end = clock_thread_cpu() + seconds;
+    while (clock_thread_cpu() < end)
         compute_some();
 }
 
@@ -198,10 +192,10 @@ struct timing {
 static void time_one(void *arg)
 {
     struct timing *timing = arg;
-    double began = clock_seconds(CLOCK_MONOTONIC);
+    double began = clock_now();
     if (!task_run(timing->task, 0))
         atomic_fetch_add(&timing->failed, 1);
-    timing->took[atomic_fetch_add(&timing->n, 1)] = clock_seconds(CLOCK_MONOTONIC) - began;
+    timing->took[atomic_fetch_add(&timing->n, 1)] = clock_now() - began;
 }
 
 /* At least one; when the time is over, the next does not wait for a worker any more. */
@@ -209,7 +203,7 @@ static pool_err submit_some(pool_t *pool, struct timing *timing, long most, doub
 {
     pool_err err = pool_submit(pool, time_one, timing);
     for (long i = 1; err == POOL_OK && i < most; i++) {
-        double left = end - clock_seconds(CLOCK_MONOTONIC);
+        double left = end - clock_now();
         if (left <= 0)
             return POOL_OK;
         err = pool_submit_timeout(pool, time_one, timing, (int64_t)ceil(fmin(left, 1e6) * 1000));
@@ -223,7 +217,7 @@ static pool_err time_on_pool(struct timing *timing, int at_once, long most, doub
     pool_err err = pool_new(&pool, at_once);
     if (err != POOL_OK)
         return err;
-    err = submit_some(pool, timing, most, clock_seconds(CLOCK_MONOTONIC) + seconds);
+    err = submit_some(pool, timing, most, clock_now() + seconds);
     pool_wait(pool);
     pool_destroy(pool);
     return err;
