@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import pty
 import re
 import resource
 import subprocess
@@ -321,6 +322,16 @@ class Study(unittest.TestCase):
 
     def test_it_is_quiet_in_a_pipe(self):
         self.assertEqual(run(*SHORT).stderr, "")
+
+    def test_a_terminal_sees_progress_with_the_time_left(self):
+        master, slave = pty.openpty()
+        done = subprocess.run([program, *SHORT, "--sweep", "1"], stdout=subprocess.DEVNULL, stderr=slave, timeout=110)
+        os.close(slave)
+        shown = os.read(master, 1 << 16).decode()
+        os.close(master)
+        self.assertIn(done.returncode, (MET, NOT_CERTIFIABLE))
+        self.assertRegex(shown, r"\[#*\.*\] measuring cap \d+, \d+ s left")
+        self.assertTrue(shown.endswith("\r\x1b[K"), "the line is wiped off at the end")
 
     def test_the_line_is_a_comment(self):
         line = json_of(*SHORT)["line"]
