@@ -220,6 +220,14 @@ class Erlang(unittest.TestCase):
         self.assertEqual(answer["downstream"]["cap"], 100)
         self.assertAlmostEqual(answer["downstream"]["reject"], 0.5, 1)
 
+    def test_a_drain_of_a_given_cap_needs_neither_rate_nor_goal(self):
+        answer = json_of("erlang", "--service", "200ms", "--cap", "50", "--backlog", "100", code=MET)
+        self.assertAlmostEqual(answer["drain_ms"], 200 + 200 * sum(1 / n for n in range(1, 51)), 6)
+
+    def test_a_pool_that_only_refuses_is_asked_how_much_it_refuses_when_things_change(self):
+        shown = run("erlang", "--rate", "100", "--service", "100ms", "--queue", "0", "--cap", "12").stdout
+        self.assertRegex(shown, r"\nif +cap +reject ")
+
     def test_a_drain_goal_needs_no_rate(self):
         answer = json_of("erlang", "--service", "50ms", "--goal", "drain=60s", "--backlog", "1000000", code=MET)
         self.assertAlmostEqual(answer["cap"], 1000000 * 0.05 / 60, delta=10)
@@ -447,6 +455,15 @@ class Scaling(unittest.TestCase):
         self.assertAlmostEqual(curve["sigma"], 0.02, 6)
         self.assertAlmostEqual(curve["kappa"], 0.0005, 8)
         self.assertAlmostEqual(curve["peak_cap"], (0.98 / 0.0005) ** 0.5, 3)
+
+    def test_a_corner_is_no_curve_and_gets_no_peak(self):
+        corner = "1 500\n2 1000\n3 960\n4 1000\n8 990\n"
+        shown = run("usl", "-", stdin=corner).stdout
+        self.assertIn("does not fit", shown)
+        self.assertNotIn("peak", shown)
+        self.assertIn("best measured: cap 2, 1000/s", shown)
+        curve = json.loads(run("usl", "-", "--json", stdin=corner).stdout)
+        self.assertEqual((curve["fits"], curve["best_cap"]), (False, 2))
 
     def test_huge_figures_are_fitted_as_well(self):
         done = run("usl", "-", "--json", stdin="1 1e300\n2 1.9e300\n3 2.6e300\n4 3.2e300\n")

@@ -222,6 +222,28 @@ static void test_goal_of_an_endless_wait_is_not_met(void **state)
     assert_false(goal_is_met(&goal, &outcome));
 }
 
+/* ---- Texts ---------------------------------------------------------------------------------- */
+
+static void test_a_share_that_is_next_to_nothing_is_not_spelt_out(void **state)
+{
+    (void)state;
+    char text[UNITS_TEXT_MAX];
+    assert_string_equal(metric_text(REJECT, 2.34e-14, text), "<0.0001%");
+    assert_string_equal(metric_text_beside(REJECT, 2.34e-14, 0.01, text), "<0.0001%");
+    assert_string_equal(metric_text(REJECT, 0, text), "0");
+    assert_string_equal(metric_text(P99_WAIT, 2.34e-8, text), "23.4ns");
+}
+
+static void test_a_figure_has_the_digits_that_tell_it_from_its_bound(void **state)
+{
+    (void)state;
+    char text[UNITS_TEXT_MAX];
+    assert_string_equal(metric_text_beside(P99_WAIT, 0.19996, 0.2, text), "199.96ms");
+    assert_string_equal(metric_text_beside(P99_WAIT, 0.15, 0.2, text), "150ms");
+    assert_string_equal(metric_text_beside(P99_WAIT, 0.2, 0.2, text), "200ms");
+    assert_string_equal(metric_text_beside(P_WAIT, 0.010004, 0.01, text), "1.0004%");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +264,8 @@ int main(void)
         cmocka_unit_test(test_goal_is_met_strictly_below_its_bound),
         cmocka_unit_test(test_goal_of_an_unknown_figure_is_not_met),
         cmocka_unit_test(test_goal_of_an_endless_wait_is_not_met),
+        cmocka_unit_test(test_a_share_that_is_next_to_nothing_is_not_spelt_out),
+        cmocka_unit_test(test_a_figure_has_the_digits_that_tell_it_from_its_bound),
     };
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
 }
