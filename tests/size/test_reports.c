@@ -31,6 +31,8 @@ static void test_percentiles_are_those_of_hdrhistogram(void **state)
         sample_add(&waits, i / 1000.0, 0, false);
     read_back(&waits, text, sizeof text);
     assert_non_null(strstr(text, "       1.000 0.000000000000          1           1.00\n"));
+    assert_non_null(strstr(text, "       1.000 0.100000000000          1           1.11\n"));
+    assert_non_null(strstr(text, "       3.000 0.550000000000          3           2.22\n"));
     assert_non_null(strstr(text, "       2.000 0.500000000000          2           2.00\n"));
     assert_non_null(strstr(text, "       4.000 1.000000000000          4\n"));
     assert_non_null(strstr(text, "#[Mean    =        2.500, StdDeviation   =        1.118]\n"));
