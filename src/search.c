@@ -46,6 +46,16 @@ static bool called_off(pool_t *pool)
     return (atomic_load(&pool->tail) & ANTP_CLOSED) != 0 || atomic_load(&pool->surplus);
 }
 
+/* The submitter that will bring work, one that was let in a moment ago, say, may be ready on
+ * this very processor. If it has to wait until this worker sleeps, it has to wake it, too. */
+static bool let_others_run(pool_t *pool)
+{
+    if (atomic_load_explicit(&pool->each_took, memory_order_relaxed) < ANTP_STREAM_NS)
+        return false; /* a look is cheaper */
+    sched_yield();
+    return antp_has_work(pool);
+}
+
 /* Looks for work for a while before parking, one worker at a time. If tasks come in a
  * stream, it lets some gather first: chasing the submitter from task to task would move
  * the lines of tail and crew from core to core for each. */
@@ -134,7 +144,7 @@ bool antp_seek(struct antp_worker *worker, enum antp_take why)
             break;
         case ANTP_TAKE_FEW: break;
         case ANTP_TAKE_EMPTY:
-            if (!look_again(worker) && !rest(worker))
+            if (!let_others_run(pool) && !look_again(worker) && !rest(worker))
                 return false;
         }
     }
