@@ -33,9 +33,9 @@
 
 /*
  * One token is enough, unless its holder has to share a processor with a thread that does not
- * let go, a submitter that spins, say: for milliseconds then, until the scheduler steps in,
- * and all that time nobody else would be woken. So somebody idle gets a second one when the
- * first is late and nobody else is awake.
+ * let go, a submitter that spins, say, or its processor is a virtual one that waits for a real
+ * one: for milliseconds then, and all that time nobody else would be woken. So when a token is
+ * late somebody idle gets another, and if that is late, too, the next. A napper is not late.
  */
 bool antp_token_is_late(pool_t *pool)
 {
@@ -306,16 +306,18 @@ static bool sees_work_locked(struct antp_worker *worker)
  * Napping. Where tasks are shorter than a cache line takes from one core to another, a
  * further worker only slows the one that runs them. A searcher that sees them flow keeps
  * its token, so nobody else is woken, and naps: after ANTP_NAP_NS it looks again whether
- * they still flow. A worker that parks lays the napper down on the stack first, below
- * itself, so that a submit need not wait for the end of a nap while all others sleep. That gives its token back,
- * and the compare of tail with head that rule 4 asks for is the one of that parking.
+ * they still flow. If they do, it naps for longer: a processor that is woken every 100 us
+ * Linux leaves idle, though submitter and worker share the other one. A worker that parks
+ * lays the napper down on the stack first, below itself, so that a submit need not wait for
+ * the end of a nap while all others sleep. That gives its token back, and the compare of
+ * tail with head that rule 4 asks for is the one of that parking.
  */
 static void lay_napper_down_locked(pool_t *pool)
 {
-    struct antp_worker *napper = pool->napper;
+    struct antp_worker *napper = atomic_load(&pool->napper);
     if (napper == NULL)
         return;
-    pool->napper = NULL;
+    atomic_store(&pool->napper, NULL);
     napper->searching = false;
     napper->parked_at = antp_now();
     antp_list_append(&pool->idle, &napper->link);
@@ -326,21 +328,26 @@ static void lay_napper_down_locked(pool_t *pool)
 static bool may_nap_locked(pool_t *pool)
 {
     uint64_t crew = atomic_load(&pool->crew);
-    return pool->napper == NULL && antp_awake(crew) > 1;
+    return atomic_load(&pool->napper) == NULL && antp_awake(crew) > 1;
 }
 
-bool antp_nap(struct antp_worker *worker)
+static bool naps_locked(struct antp_worker *worker)
+{
+    return atomic_load(&worker->pool->napper) == worker;
+}
+
+bool antp_nap(struct antp_worker *worker, int64_t ns)
 {
     pool_t *pool = worker->pool;
     antp_lock(&pool->lock);
     bool nap = may_nap_locked(pool);
     if (nap) {
-        int64_t until = antp_add(antp_now(), ANTP_NAP_NS);
-        pool->napper = worker;
+        int64_t until = antp_add(antp_now(), ns);
+        atomic_store(&pool->napper, worker);
         worker->order = ANTP_STAY;
-        while (pool->napper == worker && antp_cond_wait_until(&worker->wake, &pool->lock, until)) {}
-        if (pool->napper == worker)
-            pool->napper = NULL;
+        while (naps_locked(worker) && antp_cond_wait_until(&worker->wake, &pool->lock, until)) {}
+        if (naps_locked(worker))
+            atomic_store(&pool->napper, NULL);
         else
             await_order_locked(worker);
     }

@@ -73,8 +73,9 @@
 #define ANTP_FLOW_NS 120   /* tasks taken faster than this flow: a further worker would only slow them … */
 #define ANTP_STREAM_NS 1000 /* … or faster than this, if those at work … */
 #define ANTP_DRAIN_NS 2000 /* … will have emptied the queue within this */
-#define ANTP_NAP_NS 50000  /* after this a searcher looks again whether they flow */
-#define ANTP_LATE_NS 60000 /* a searcher that has not shown up by then is stuck behind others */
+#define ANTP_NAP_NS 50000  /* after this a searcher looks again whether they flow, … */
+#define ANTP_NAP_DOUBLINGS 4 /* … after twice as long each time they did, so often */
+#define ANTP_LATE_NS 30000 /* a searcher that has not shown up by then is not waited for */
 #define ANTP_AGE_NS 50000  /* at the earliest after this a blocked submitter takes any free slot, */
 #define ANTP_AGE_MAX_NS 2000000 /* and at the latest after this */
 
@@ -160,6 +161,7 @@ struct antp_worker {
     bool searching;           /* W: holds a searching token … */
     int64_t looked_at;        /* W: … since then (ns), or has looked at the flow then, */
     uint64_t head_then;       /* W: when head was here; both set by whoever hands the token */
+    unsigned naps;            /* W: so often in a row it saw tasks flow, ANTP_NAP_DOUBLINGS at most */
     int64_t pace;             /* W: ns from one task taken to the next, when it last found none */
     uint64_t ran;             /* W: tasks */
     int64_t spell_at;         /* W: its spell began then (ns) … */
@@ -281,12 +283,12 @@ struct pool {
 
     alignas(ANTP_APART) atomic_uint_fast64_t crew; /* A: see crew.c */
     atomic_int_fast64_t token_at; /* A: ns, when a token was last handed out */
+    _Atomic(struct antp_worker *) napper; /* LA: a searcher that naps while tasks flow, or NULL */
     atomic_int inside;     /* A up, L down: calls that destroy must wait for */
     atomic_int inline_now; /* A: caller-runs tasks running */
 
     alignas(ANTP_APART) pthread_mutex_t lock;
     struct antp_link idle;     /* L: parked workers, oldest first */
-    struct antp_worker *napper; /* L: a searcher that naps while tasks flow, or NULL */
     struct antp_link quieters; /* L: sleepers in pool_wait */
     struct antp_link enders;   /* L: sleepers in release_timeout and destroy */
     struct antp_link ended;    /* L: workers whose thread has ended, oldest first */
@@ -375,7 +377,7 @@ void antp_stop_searching(struct antp_worker *);  /* found work: gives the token 
 void antp_start_searching(struct antp_worker *); /* takes a token if somebody could be woken */
 bool antp_claim_search(struct antp_worker *);    /* takes one if nobody has it */
 bool antp_park(struct antp_worker *);            /* false: it has left */
-bool antp_nap(struct antp_worker *);             /* false: it may not; else it may have left */
+bool antp_nap(struct antp_worker *, int64_t ns); /* false: it may not; else it may have left */
 bool antp_leave_if_surplus(struct antp_worker *);
 bool antp_lose_worker(struct antp_worker *);     /* by pthread_exit; false: it must stay and drain */
 pool_err antp_prestart_locked(pool_t *, int n);

@@ -97,14 +97,15 @@ static inline bool antp_has_work(pool_t *pool)
     return antp_queued(pool) != 0;
 }
 
-/* Whether somebody could be woken, or started, to search. If one searches already: only if
- * that is the only one awake and does not show up. */
+/* Whether somebody could be woken, or started, to search. If one searches already: woken only,
+ * if that one does not show up. */
 static inline bool antp_may_wake(pool_t *pool, uint64_t crew, bool may_start)
 {
     unsigned searching = antp_searching(crew);
     if (ANTP_LIKELY(searching == 0))
         return antp_idle(crew) > 0 || (may_start && antp_workers(crew) < atomic_load(&pool->worker_cap));
-    return searching == 1 && antp_awake(crew) <= 1 && antp_idle(crew) > 0 && antp_token_is_late(pool);
+    return antp_idle(crew) > 0 && atomic_load_explicit(&pool->napper, memory_order_relaxed) == NULL &&
+           antp_token_is_late(pool);
 }
 
 /* Whether anyone is blocked who would get the next slot of this pool. */

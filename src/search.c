@@ -98,10 +98,20 @@ static bool tasks_flow(struct antp_worker *worker)
     int64_t queued = (int64_t)(ANTP_POSITION(atomic_load(&pool->tail)) - head);
     worker->looked_at = now;
     worker->head_then = head;
-    if (taken == 0)
+    int64_t each = taken == 0 ? ANTP_NEVER : spent / taken;
+    bool flow = each < ANTP_FLOW_NS || (each < ANTP_STREAM_NS && queued * each < ANTP_DRAIN_NS);
+    if (!flow)
+        worker->naps = 0;
+    return flow;
+}
+
+static bool nap_while_tasks_flow(struct antp_worker *worker)
+{
+    if (!tasks_flow(worker) || !antp_nap(worker, (int64_t)ANTP_NAP_NS << worker->naps))
         return false;
-    int64_t each = spent / taken;
-    return each < ANTP_FLOW_NS || (each < ANTP_STREAM_NS && queued * each < ANTP_DRAIN_NS);
+    if (worker->naps < ANTP_NAP_DOUBLINGS)
+        worker->naps++;
+    return true;
 }
 
 /* It found nothing: others take what comes, it comes often, and it takes less time than a
@@ -115,7 +125,8 @@ static bool is_one_too_many(struct antp_worker *worker)
 /* False: the worker has left the crew. */
 static bool rest(struct antp_worker *worker)
 {
-    if (is_one_too_many(worker) && (worker->searching || antp_claim_search(worker)) && antp_nap(worker))
+    if (is_one_too_many(worker) && (worker->searching || antp_claim_search(worker)) &&
+        antp_nap(worker, ANTP_NAP_NS))
         return !worker->left;
     return antp_park(worker);
 }
@@ -132,7 +143,7 @@ bool antp_seek(struct antp_worker *worker, enum antp_take why)
         if (ANTP_UNLIKELY(atomic_load_explicit(&pool->surplus, memory_order_relaxed)) &&
             antp_leave_if_surplus(worker))
             return false;
-        if (worker->searching && tasks_flow(worker) && antp_nap(worker)) {
+        if (worker->searching && nap_while_tasks_flow(worker)) {
             if (worker->left)
                 return false;
             continue;
