@@ -60,7 +60,8 @@
 
 #include "antpool.h"
 
-#define ANTP_APART 128 /* two cache lines: adjacent ones are prefetched in pairs */
+#define ANTP_LINE 64   /* bytes of a cache line */
+#define ANTP_APART 128 /* two of them: adjacent ones are prefetched in pairs */
 #define ANTP_STRIPES_MAX 16
 #define ANTP_IN_STREAM 8 /* tasks in a row, after which a worker is in a stream … */
 #define ANTP_FEW 16  /* … and lets gather what is less than this */
@@ -156,7 +157,7 @@ enum antp_order { ANTP_STAY, ANTP_SEARCH, ANTP_LEAVE };
 
 /* Type-stable: freed with the pool only, so a wake-up may be sent after the unlock. */
 struct antp_worker {
-    struct antp_frame frame;  /* W */
+    alignas(ANTP_LINE) struct antp_frame *frame; /* W: on its thread's stack, whose page is in use anyway */
     uint64_t tail_seen;       /* W: a lower bound of tail's position */
     bool searching;           /* W: holds a searching token … */
     int64_t looked_at;        /* W: … since then (ns), or has looked at the flow then, */
@@ -190,7 +191,7 @@ static inline struct antp_worker *antp_worker_of(struct antp_link *link)
 struct antp_chunk {
     struct antp_chunk *next;
     size_t used, size;
-    struct antp_worker *workers;
+    struct antp_worker workers[];
 };
 
 /* ---- Those who wait ------------------------------------------------------------------- */

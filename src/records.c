@@ -5,24 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *alloc_apart(size_t size)
-{
-    size_t whole = (size + ANTP_APART - 1) / ANTP_APART * ANTP_APART;
-    return aligned_alloc(ANTP_APART, whole);
-}
-
 static bool add_chunk(pool_t *pool, size_t n)
 {
     if (n > SIZE_MAX / 2 / sizeof(struct antp_worker))
         return false;
-    struct antp_chunk *chunk = malloc(sizeof *chunk);
+    struct antp_chunk *chunk = aligned_alloc(ANTP_LINE, sizeof *chunk + n * sizeof *chunk->workers);
     if (chunk == NULL)
         return false;
-    chunk->workers = alloc_apart(n * sizeof(struct antp_worker));
-    if (chunk->workers == NULL) {
-        free(chunk);
-        return false;
-    }
     chunk->used = 0;
     chunk->size = n;
     chunk->next = pool->chunks;
@@ -94,7 +83,6 @@ void antp_worker_free_all(pool_t *pool)
         next = chunk->next;
         for (size_t i = 0; i < chunk->used && !antp_forked(pool); i++)
             antp_cond_fini(&chunk->workers[i].wake);
-        free(chunk->workers);
         free(chunk);
     }
 }

@@ -148,7 +148,7 @@ bool antp_seek(struct antp_worker *worker, enum antp_take why)
                 return false;
             continue;
         }
-        switch (antp_take_task(pool, &worker->tail_seen, 0, &worker->frame.task)) {
+        switch (antp_take_task(pool, &worker->tail_seen, 0, &worker->frame->task)) {
         case ANTP_TAKE_OK: return true;
         case ANTP_TAKE_UNPUBLISHED:
             antp_look_pause(looks++); /* its submitter has claimed it and may be preempted */

@@ -69,7 +69,7 @@ static void end_forked(const struct antp_worker *worker)
 
 static void finish_task(struct antp_worker *worker)
 {
-    worker->frame.task.fn = NULL;
+    worker->frame->task.fn = NULL;
     end_forked(worker);
     worker->ran++;
     count_finished(worker);
@@ -78,7 +78,7 @@ static void finish_task(struct antp_worker *worker)
 static void recover_from_panic(struct antp_worker *worker)
 {
     antp_thread_mask_worker();
-    worker->frame.handling_panic = false;
+    worker->frame->handling_panic = false;
     finish_task(worker);
 }
 
@@ -92,10 +92,10 @@ static void greet(struct antp_worker *worker)
     worker->greeted = true;
     if (pool->on_thread_start == NULL)
         return;
-    worker->held = worker->frame.task.fn;
-    worker->frame.task.fn = NULL; /* the hook is no task */
+    worker->held = worker->frame->task.fn;
+    worker->frame->task.fn = NULL; /* the hook is no task */
     pool->on_thread_start(pool->thread_user);
-    worker->frame.task.fn = worker->held;
+    worker->frame->task.fn = worker->held;
     worker->held = NULL;
 }
 
@@ -115,7 +115,7 @@ static inline enum antp_take take_at_once(struct antp_worker *worker)
     if (ANTP_UNLIKELY(worker->searching || atomic_load_explicit(&worker->pool->surplus, memory_order_relaxed)))
         return ANTP_TAKE_EMPTY;
     bool in_stream = worker->ran - worker->spell_ran > ANTP_IN_STREAM;
-    return antp_take_task(worker->pool, &worker->tail_seen, in_stream ? ANTP_FEW : 0, &worker->frame.task);
+    return antp_take_task(worker->pool, &worker->tail_seen, in_stream ? ANTP_FEW : 0, &worker->frame->task);
 }
 
 static bool seek_task(struct antp_worker *worker, enum antp_take why)
@@ -144,12 +144,12 @@ static void worker_exits(void *worker);
 static void run_tasks(struct antp_worker *worker)
 {
     pthread_cleanup_push(worker_exits, worker);
-    if (sigsetjmp(worker->frame.recover, 0) != 0)
+    if (sigsetjmp(worker->frame->recover, 0) != 0)
         recover_from_panic(worker);
     if (!worker->searching)
         greet(worker);
-    while (worker->frame.task.fn != NULL || next_task(worker)) {
-        worker->frame.task.fn(worker->frame.task.arg);
+    while (worker->frame->task.fn != NULL || next_task(worker)) {
+        worker->frame->task.fn(worker->frame->task.arg);
         finish_task(worker);
     }
     pthread_cleanup_pop(1);
@@ -168,10 +168,10 @@ static void end_worker(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
     worker->over = true;
-    worker->frame.worker = -1; /* out of the crew: a submit of the hook is an outsider's */
+    worker->frame->worker = -1; /* out of the crew: a submit of the hook is an outsider's */
     if (worker->greeted && pool->on_thread_exit != NULL)
         pool->on_thread_exit(pool->thread_user);
-    antp_frame_pop(&worker->frame);
+    antp_frame_pop(worker->frame);
     antp_lock(&pool->lock);
     pool->alive--;
     antp_list_append(&pool->ended, &worker->link);
@@ -189,14 +189,14 @@ static void worker_exits(void *arg)
     if (antp_forked(worker->pool) || worker->over)
         return;
     if (worker->held != NULL) { /* by pthread_exit in the start hook: the task still runs */
-        worker->frame.task.fn = worker->held;
+        worker->frame->task.fn = worker->held;
         worker->held = NULL;
         run_tasks(worker);
         return;
     }
     if (!worker->left) {
         report_exit(worker);
-        if (worker->frame.task.fn != NULL)
+        if (worker->frame->task.fn != NULL)
             finish_task(worker);
         settle(worker);
         if (!antp_lose_worker(worker)) {
@@ -210,11 +210,13 @@ static void worker_exits(void *arg)
 void *antp_worker_main(void *arg)
 {
     struct antp_worker *worker = arg;
+    struct antp_frame frame;
     pool_t *pool = worker->pool;
     antp_lock(&pool->lock); /* held by who started it, until it is counted */
     antp_unlock(&pool->lock);
     antp_thread_settle(worker);
-    antp_frame_push(&worker->frame, pool, worker->number);
+    antp_frame_push(&frame, pool, worker->number);
+    worker->frame = &frame;
     antp_begin_spell(worker);
     run_tasks(worker);
     return NULL;
