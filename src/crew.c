@@ -76,6 +76,7 @@ static pool_err start_locked(pool_t *pool, bool searching)
     struct antp_worker *worker = antp_worker_get_locked(pool);
     if (worker == NULL)
         return POOL_ERR_NO_MEMORY;
+    atomic_store(&worker->counted, false);
     worker->left = false;
     worker->over = false;
     worker->greeted = false;
@@ -94,6 +95,7 @@ static pool_err start_locked(pool_t *pool, bool searching)
     atomic_store(&pool->no_thread, false);
     atomic_fetch_and(&pool->tail, ~ANTP_ASLEEP); /* rule 6: first the bit … */
     atomic_fetch_add(&pool->crew, ANTP_WORKER);  /* … then the count */
+    atomic_store(&worker->counted, true);
     return POOL_OK;
 }
 
@@ -201,12 +203,49 @@ void antp_wake(pool_t *pool)
     log_failure(pool, start.first, start.err); /* without the token: a logger may be slow */
 }
 
+/*
+ * A searcher that finds a task wakes, or starts, the next one. Where nobody is idle and tasks
+ * last, most of the time is spent on waiting for new threads to arrive. There it starts several
+ * in a row, while more tasks are queued than searchers are on their way.
+ */
+static bool take_token_to_start(pool_t *pool)
+{
+    uint64_t crew = atomic_load(&pool->crew);
+    do
+        if (antp_idle(crew) > 0 || antp_workers(crew) >= atomic_load(&pool->worker_cap) ||
+            antp_queued(pool) <= antp_searching(crew))
+            return false;
+    while (!atomic_compare_exchange_weak(&pool->crew, &crew, crew + ANTP_SEARCHING));
+    return true;
+}
+
+static void start_several(pool_t *pool)
+{
+    struct start start = {POOL_OK, false};
+    for (int i = 0; i < ANTP_STARTS && take_token_to_start(pool); i++)
+        if (!pass_token(pool, &start)) {
+            atomic_fetch_sub(&pool->crew, ANTP_SEARCHING); /* rule 4: antp_wake follows */
+            break;
+        }
+    log_failure(pool, start.first, start.err);
+}
+
+/* With two workers nobody knows: neither may have had the time to finish a task. */
+static bool tasks_last(const struct antp_worker *worker)
+{
+    return worker->others >= ANTP_LASTING_NS && antp_workers(atomic_load(&worker->pool->crew)) > 2;
+}
+
 void antp_stop_searching(struct antp_worker *worker)
 {
+    pool_t *pool = worker->pool;
     worker->searching = false;
-    atomic_fetch_sub(&worker->pool->crew, ANTP_SEARCHING);
-    if (antp_has_work(worker->pool)) /* rule 4 */
-        antp_wake(worker->pool);
+    atomic_fetch_sub(&pool->crew, ANTP_SEARCHING);
+    if (!antp_has_work(pool))
+        return;
+    if (tasks_last(worker))
+        start_several(pool);
+    antp_wake(pool); /* rule 4 */
 }
 
 /* ---- Leaving ------------------------------------------------------------------------------ */

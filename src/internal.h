@@ -76,6 +76,8 @@
 #define ANTP_DRAIN_NS 2000 /* … will have emptied the queue within this */
 #define ANTP_NAP_NS 50000  /* after this a searcher looks again whether they flow, … */
 #define ANTP_NAP_DOUBLINGS 4 /* … after twice as long each time they did, so often */
+#define ANTP_STARTS 8      /* workers started in a row, where the others … */
+#define ANTP_LASTING_NS 50000 /* … take a task once in this time, or less often */
 #define ANTP_LATE_NS 30000 /* a searcher that has not shown up by then is not waited for */
 #define ANTP_AGE_NS 50000  /* at the earliest after this a blocked submitter takes any free slot, */
 #define ANTP_AGE_MAX_NS 2000000 /* and at the latest after this */
@@ -163,10 +165,12 @@ struct antp_worker {
     int64_t looked_at;        /* W: … since then (ns), or has looked at the flow then, */
     uint64_t head_then;       /* W: when head was here; both set by whoever hands the token */
     unsigned naps;            /* W: so often in a row it saw tasks flow, ANTP_NAP_DOUBLINGS at most */
+    int64_t others;           /* W: ns from one task that others took to the next, as it last saw them */
     int64_t pace;             /* W: ns from one task taken to the next, when it last found none */
     uint64_t ran;             /* W: tasks */
     int64_t spell_at;         /* W: its spell began then (ns) … */
     uint64_t spell_ran;       /* W: … when it had run so many */
+    atomic_bool counted;      /* LA: in the crew, from its start on */
     bool left;                /* L: out of the crew */
     bool over;                /* W: on the ended list, or about to be */
     bool greeted;             /* W: the start hook was called */

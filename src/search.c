@@ -98,7 +98,8 @@ static bool tasks_flow(struct antp_worker *worker)
     int64_t queued = (int64_t)(ANTP_POSITION(atomic_load(&pool->tail)) - head);
     worker->looked_at = now;
     worker->head_then = head;
-    int64_t each = taken == 0 ? ANTP_NEVER : spent / taken;
+    worker->others = taken == 0 ? spent : spent / taken;
+    int64_t each = taken == 0 ? ANTP_NEVER : worker->others;
     bool flow = each < ANTP_FLOW_NS || (each < ANTP_STREAM_NS && queued * each < ANTP_DRAIN_NS);
     if (!flow)
         worker->naps = 0;

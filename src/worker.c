@@ -212,8 +212,10 @@ void *antp_worker_main(void *arg)
     struct antp_worker *worker = arg;
     struct antp_frame frame;
     pool_t *pool = worker->pool;
-    antp_lock(&pool->lock); /* held by who started it, until it is counted */
-    antp_unlock(&pool->lock);
+    if (!atomic_load(&worker->counted)) {
+        antp_lock(&pool->lock); /* held by who started it, until it is counted */
+        antp_unlock(&pool->lock);
+    }
     antp_thread_settle(worker);
     antp_frame_push(&frame, pool, worker->number);
     worker->frame = &frame;

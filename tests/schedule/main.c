@@ -35,6 +35,8 @@ static const struct scenario all[] = {
     {"crew", "expiry", expiry, false},
     {"crew", "all_expire", all_expire, false},
     {"crew", "creates_fail", creates_fail, false},
+    {"crew", "burst_starts", burst_starts, false},
+    {"crew", "burst_meets_failing_starts", burst_meets_failing_starts, false},
     {"crew", "all_exit", all_exit, false},
     {"crew", "tune_storm", tune_storm, false},
     {"crew", "tune_down", tune_down, false},

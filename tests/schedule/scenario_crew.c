@@ -119,6 +119,48 @@ void creates_fail(void)
         must(jobs[i].answer == POOL_OK || jobs[i].answer == POOL_ERR_NO_THREAD);
 }
 
+/* Whoever runs a task is a worker of the pool. */
+static void counted_task(void *job)
+{
+    must(pool_workers(pool) > running);
+    job_task(job);
+}
+
+static pool_err by_counted(struct job *job)
+{
+    return pool_submit(pool, counted_task, job);
+}
+
+/* Tasks that last: several workers are started at once, never more than the cap. */
+static void burst(int cap, unsigned failing)
+{
+    MAKE(cap, pool_with_disable_purge(true), pool_with_queue(6));
+    for (int i = 0; i < 6; i++)
+        jobs[i].waits = true;
+    help(0, 0, 3, by_counted);
+    help(1, 3, 3, by_counted);
+    schedule_fail_creates(failing);
+    if (failing == 0)
+        await_started(cap < 6 ? cap : 6);
+    must(pool_workers(pool) <= cap);
+    gate = true;
+    join_helpers();
+    await_accepted_ran();
+    must(most_running <= cap);
+    must(pool_destroy(pool) == POOL_OK);
+    check_jobs(6);
+}
+
+void burst_starts(void)
+{
+    burst(4 + (int)schedule_random(4), 0);
+}
+
+void burst_meets_failing_starts(void)
+{
+    burst(6, 40);
+}
+
 /* Each task ends its thread, and not each gets a successor. */
 void all_exit(void)
 {

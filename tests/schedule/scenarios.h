@@ -35,6 +35,8 @@ void copy(void);
 void expiry(void);
 void all_expire(void);
 void creates_fail(void);
+void burst_starts(void);
+void burst_meets_failing_starts(void);
 void all_exit(void);
 void tune_storm(void);
 void tune_down(void);
