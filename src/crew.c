@@ -35,7 +35,7 @@
  * One token is enough, unless its holder has to share a processor with a thread that does not
  * let go, a submitter that spins, say, or its processor is a virtual one that waits for a real
  * one: for milliseconds then, and all that time nobody else would be woken. So when a token is
- * late somebody idle gets another, and if that is late, too, the next. A napper is not late.
+ * late somebody idle gets another, and if that is late, too, the next; not while one naps.
  */
 bool antp_token_is_late(pool_t *pool)
 {
@@ -49,6 +49,7 @@ static bool take_token(pool_t *pool, bool may_start)
         if (!antp_may_wake(pool, crew, may_start))
             return false;
     while (!atomic_compare_exchange_weak(&pool->crew, &crew, crew + ANTP_SEARCHING));
+    atomic_store_explicit(&pool->token_at, antp_now(), memory_order_relaxed);
     return true;
 }
 
@@ -95,7 +96,7 @@ static pool_err start_locked(pool_t *pool, bool searching)
     atomic_store(&pool->no_thread, false);
     atomic_fetch_and(&pool->tail, ~ANTP_ASLEEP); /* rule 6: first the bit … */
     atomic_fetch_add(&pool->crew, ANTP_WORKER);  /* … then the count */
-    atomic_store(&worker->counted, true);
+    atomic_store(&worker->counted, searching); /* others wait for the lock, until the pool is open */
     return POOL_OK;
 }
 
@@ -190,16 +191,21 @@ static bool pass_token(pool_t *pool, struct start *start)
     return passed;
 }
 
-void antp_wake(pool_t *pool)
+static void wake_one(pool_t *pool, struct start *start)
 {
-    struct start start = {POOL_OK, false};
-    while (take_token(pool, start.err == POOL_OK)) {
-        if (pass_token(pool, &start))
+    while (take_token(pool, start->err == POOL_OK)) {
+        if (pass_token(pool, start))
             break;
         atomic_fetch_sub(&pool->crew, ANTP_SEARCHING);
         if (!antp_has_work(pool)) /* rule 4 */
             break;
     }
+}
+
+void antp_wake(pool_t *pool)
+{
+    struct start start = {POOL_OK, false};
+    wake_one(pool, &start);
     log_failure(pool, start.first, start.err); /* without the token: a logger may be slow */
 }
 
@@ -219,18 +225,16 @@ static bool take_token_to_start(pool_t *pool)
     return true;
 }
 
-static void start_several(pool_t *pool)
+static void start_several(pool_t *pool, struct start *start)
 {
-    struct start start = {POOL_OK, false};
     for (int i = 0; i < ANTP_STARTS && take_token_to_start(pool); i++)
-        if (!pass_token(pool, &start)) {
-            atomic_fetch_sub(&pool->crew, ANTP_SEARCHING); /* rule 4: antp_wake follows */
+        if (!pass_token(pool, start)) {
+            atomic_fetch_sub(&pool->crew, ANTP_SEARCHING); /* rule 4: wake_one follows */
             break;
         }
-    log_failure(pool, start.first, start.err);
 }
 
-/* With two workers nobody knows: neither may have had the time to finish a task. */
+/* Two workers are no sign: neither may have had the time to finish a task. */
 static bool tasks_last(const struct antp_worker *worker)
 {
     return worker->others >= ANTP_LASTING_NS && antp_workers(atomic_load(&worker->pool->crew)) > 2;
@@ -243,9 +247,11 @@ void antp_stop_searching(struct antp_worker *worker)
     atomic_fetch_sub(&pool->crew, ANTP_SEARCHING);
     if (!antp_has_work(pool))
         return;
+    struct start start = {POOL_OK, false};
     if (tasks_last(worker))
-        start_several(pool);
-    antp_wake(pool); /* rule 4 */
+        start_several(pool, &start);
+    wake_one(pool, &start); /* rule 4 */
+    log_failure(pool, start.first, start.err);
 }
 
 /* ---- Leaving ------------------------------------------------------------------------------ */
@@ -345,8 +351,9 @@ static bool sees_work_locked(struct antp_worker *worker)
  * Napping. Where tasks are shorter than a cache line takes from one core to another, a
  * further worker only slows the one that runs them. A searcher that sees them flow keeps
  * its token, so nobody else is woken, and naps: after ANTP_NAP_NS it looks again whether
- * they still flow. If they do, it naps for longer: a processor that is woken every 100 us
- * Linux leaves idle, though submitter and worker share the other one. A worker that parks
+ * they still flow. If they do, it naps for longer: Linux does not move a thread to a
+ * processor that is seldom idle for half a millisecond, so short naps would leave submitter
+ * and worker on the other one, taking turns. A worker that parks
  * lays the napper down on the stack first, below itself, so that a submit need not wait for
  * the end of a nap while all others sleep. That gives its token back, and the compare of
  * tail with head that rule 4 asks for is the one of that parking.
@@ -385,10 +392,12 @@ bool antp_nap(struct antp_worker *worker, int64_t ns)
         atomic_store(&pool->napper, worker);
         worker->order = ANTP_STAY;
         while (naps_locked(worker) && antp_cond_wait_until(&worker->wake, &pool->lock, until)) {}
-        if (naps_locked(worker))
+        if (naps_locked(worker)) {
+            atomic_store_explicit(&pool->token_at, antp_now(), memory_order_relaxed); /* not late */
             atomic_store(&pool->napper, NULL);
-        else
+        } else {
             await_order_locked(worker);
+        }
     }
     antp_unlock(&pool->lock);
     return nap;

@@ -17,10 +17,10 @@
  *
  * A worker that finishes takes the next task without a system call. A worker is *searching*
  * when it is woken or started, and not yet at work. A submitter wakes another only if
- * nobody searches, and a searcher that finds work wakes the next if there is more. The
- * right to search is a token in the crew word; whoever takes it must pass it to a worker
- * or give it back, and every giving back looks for work left behind (crew.c has the rules
- * and why no wake-up is lost).
+ * nobody searches, or that one is late, and a searcher that finds work wakes the next, or
+ * starts some, if there is more. The right to search is a token in the crew word; whoever
+ * takes it must pass it to a worker or give it back, and every giving back looks for work
+ * left behind (crew.c has the rules and why no wake-up is lost).
  *
  * Acceptance is bounded by tail - done < limit. Workers count finished tasks in a few
  * stripes, each a cache line: the first few workers in one of their own, all others in the
@@ -170,7 +170,7 @@ struct antp_worker {
     uint64_t ran;             /* W: tasks */
     int64_t spell_at;         /* W: its spell began then (ns) … */
     uint64_t spell_ran;       /* W: … when it had run so many */
-    atomic_bool counted;      /* LA: in the crew, from its start on */
+    atomic_bool counted;      /* LA: a start to search has counted it in the crew */
     bool left;                /* L: out of the crew */
     bool over;                /* W: on the ended list, or about to be */
     bool greeted;             /* W: the start hook was called */
@@ -374,7 +374,7 @@ static inline unsigned antp_searching(uint64_t crew) { return (unsigned)(crew >>
 static inline unsigned antp_awake(uint64_t crew) { return antp_workers(crew) - antp_idle(crew); }
 
 bool antp_token_is_late(pool_t *);               /* its holder may not be running at all */
-void antp_wake(pool_t *);                        /* work was queued: wakes, if nobody searches */
+void antp_wake(pool_t *);                        /* work was queued: wakes, if nobody searches or it is late */
 pool_err antp_awaken(pool_t *);                  /* makes a worker if none is alive */
 pool_err antp_awaken_locked(pool_t *);
 bool antp_add_worker_locked(pool_t *);           /* false: at the cap, or it failed */

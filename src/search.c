@@ -47,11 +47,13 @@ static bool called_off(pool_t *pool)
 }
 
 /* The submitter that will bring work, one that was let in a moment ago, say, may be ready on
- * this very processor. If it has to wait until this worker sleeps, it has to wake it, too. */
-static bool let_others_run(pool_t *pool)
+ * this very processor. If it ran only after this worker has gone to sleep, it would have to
+ * wake it. Not with a token: others wait for its holder. */
+static bool let_others_run(struct antp_worker *worker)
 {
-    if (atomic_load_explicit(&pool->each_took, memory_order_relaxed) < ANTP_STREAM_NS)
-        return false; /* a look is cheaper */
+    pool_t *pool = worker->pool;
+    if (worker->searching || atomic_load_explicit(&pool->each_took, memory_order_relaxed) < ANTP_STREAM_NS)
+        return false; /* where tasks are brief a look is cheaper */
     sched_yield();
     return antp_has_work(pool);
 }
@@ -100,16 +102,17 @@ static bool tasks_flow(struct antp_worker *worker)
     worker->head_then = head;
     worker->others = taken == 0 ? spent : spent / taken;
     int64_t each = taken == 0 ? ANTP_NEVER : worker->others;
-    bool flow = each < ANTP_FLOW_NS || (each < ANTP_STREAM_NS && queued * each < ANTP_DRAIN_NS);
-    if (!flow)
-        worker->naps = 0;
-    return flow;
+    return each < ANTP_FLOW_NS || (each < ANTP_STREAM_NS && queued * each < ANTP_DRAIN_NS);
 }
 
+/* The whole nap is looked at afterwards: if those at work are stuck since a moment ago only, it
+ * naps once more, and queued tasks wait for that. */
 static bool nap_while_tasks_flow(struct antp_worker *worker)
 {
-    if (!tasks_flow(worker) || !antp_nap(worker, (int64_t)ANTP_NAP_NS << worker->naps))
+    if (!tasks_flow(worker) || !antp_nap(worker, (int64_t)ANTP_NAP_NS << worker->naps)) {
+        worker->naps = 0;
         return false;
+    }
     if (worker->naps < ANTP_NAP_DOUBLINGS)
         worker->naps++;
     return true;
@@ -156,7 +159,7 @@ bool antp_seek(struct antp_worker *worker, enum antp_take why)
             break;
         case ANTP_TAKE_FEW: break;
         case ANTP_TAKE_EMPTY:
-            if (!let_others_run(pool) && !look_again(worker) && !rest(worker))
+            if (!let_others_run(worker) && !look_again(worker) && !rest(worker))
                 return false;
         }
     }

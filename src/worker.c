@@ -95,6 +95,7 @@ static void greet(struct antp_worker *worker)
     worker->held = worker->frame->task.fn;
     worker->frame->task.fn = NULL; /* the hook is no task */
     pool->on_thread_start(pool->thread_user);
+    end_forked(worker);
     worker->frame->task.fn = worker->held;
     worker->held = NULL;
 }
@@ -186,6 +187,8 @@ static void end_worker(struct antp_worker *worker)
 static void worker_exits(void *arg)
 {
     struct antp_worker *worker = arg;
+    if (antp_forked(worker->pool))
+        antp_frame_pop(worker->frame); /* it ends with this stack, before what runs at exit */
     if (antp_forked(worker->pool) || worker->over)
         return;
     if (worker->held != NULL) { /* by pthread_exit in the start hook: the task still runs */

@@ -236,6 +236,18 @@ static int check_inside_a_task(void *pool)
     return UNDER_TSAN ? 0 : check_new_pool(NULL);
 }
 
+static pool_t *left_behind;
+
+/* What the task stood on is gone, and so may be the pool. */
+static void destroy_at_exit(void)
+{
+    volatile char deep[4096];
+    for (size_t i = 0; i < sizeof deep; i++)
+        deep[i] = 85;
+    if (pool_current() != NULL || pool_destroy(left_behind) != POOL_OK)
+        child_end(6);
+}
+
 static void fork_inside(void *arg)
 {
     forking_t *f = arg;
@@ -249,6 +261,9 @@ static void fork_inside(void *arg)
         return;
     }
     child_must_end();
+    left_behind = f->pool;
+    if (atexit(destroy_at_exit) != 0)
+        child_end(7);
     if (f->leaving == BY_PANIC)
         pool_panicf("of the child");
 }
