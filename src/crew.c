@@ -237,7 +237,10 @@ static void start_several(pool_t *pool, struct start *start)
 /* Two workers are no sign: neither may have had the time to finish a task. */
 static bool tasks_last(const struct antp_worker *worker)
 {
-    return worker->others >= ANTP_LASTING_NS && antp_workers(atomic_load(&worker->pool->crew)) > 2;
+    pool_t *pool = worker->pool;
+    int64_t took = atomic_load_explicit(&pool->each_took, memory_order_relaxed); /* 0: not known yet */
+    return worker->others >= ANTP_LASTING_NS && (took == 0 || took >= ANTP_LASTING_NS) &&
+           antp_workers(atomic_load(&pool->crew)) > 2;
 }
 
 void antp_stop_searching(struct antp_worker *worker)
