@@ -9,9 +9,10 @@
  * One round: submits until N tasks or T milliseconds are over, and prints a line of
  * name=value. A task marks that it ran, then works W ns or sleeps U µs; each must have run
  * once. The rate counts from the first submit to the end of the last task. --bare adds a
- * second part: what the machine does without any pool, at the same instant, with as many
+ * second part: what the machine does without any pool, next to it in time, with as many
  * threads as can be of use, which do the same and nothing else; `efficiency` is the rate's
- * share of that.
+ * share of that. Where tasks burn processor time it comes first, since some pools leave threads
+ * that go on to spin for a while; where they sleep it comes last, since its threads need memory.
  */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -129,7 +130,7 @@ static double bare_rate(int64_t n, int64_t duration)
 
 /* ---- A round -------------------------------------------------------------------------- */
 
-static void report(int64_t n, int64_t duration, int64_t cpu, long threads, long kib)
+static void report(int64_t n, int64_t duration, int64_t cpu, long threads, long kib, double reference)
 {
     double rate = (double)n * 1e9 / (double)duration;
     printf("subject=%s call=%s cap=%d queue=%d submitters=%d work_ns=%d sleep_us=%d tasks=%lld "
@@ -137,7 +138,8 @@ static void report(int64_t n, int64_t duration, int64_t cpu, long threads, long 
            subject_name, setup.call, setup.cap, setup.queue, setup.submitters, work_ns, sleep_us,
            (long long)n, (double)duration / 1e9, rate, (double)cpu / 1e9, threads, kib);
     if (bare) {
-        double reference = bare_rate(n, duration);
+        if (reference == 0)
+            reference = bare_rate(n, duration);
         printf(" bare=%.0f efficiency=%.4f", reference, rate / reference);
     }
     printf("\n");
@@ -145,6 +147,7 @@ static void report(int64_t n, int64_t duration, int64_t cpu, long threads, long 
 
 static void run_round(void)
 {
+    double reference = bare && sleep_us == 0 && ms > 0 ? bare_rate(0, (int64_t)ms * 1000000) : 0;
     const char *why = subject_start(&setup);
     if (why != NULL) {
         fprintf(stderr, "%s: %s: %s\n", bench_program, subject_name, why);
@@ -158,7 +161,7 @@ static void run_round(void)
     long threads = bench_proc(BENCH_STATUS, "Threads") - 1, kib = bench_proc(BENCH_STATUS, "VmHWM");
     int64_t n = check_each_ran_once();
     subject_stop();
-    report(n, duration, cpu, threads, kib);
+    report(n, duration, cpu, threads, kib, reference);
 }
 
 int main(int argc, char **argv)
