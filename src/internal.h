@@ -377,15 +377,19 @@ bool antp_token_is_late(pool_t *);               /* its holder may not be runnin
 void antp_wake(pool_t *);                        /* work was queued: wakes, if nobody searches or it is late */
 pool_err antp_awaken(pool_t *);                  /* makes a worker if none is alive */
 pool_err antp_awaken_locked(pool_t *);
+pool_err antp_start_searcher_locked(pool_t *);   /* whatever the cap */
 bool antp_add_worker_locked(pool_t *);           /* false: at the cap, or it failed */
 void antp_stop_searching(struct antp_worker *);  /* found work: gives the token back */
 void antp_start_searching(struct antp_worker *); /* takes a token if somebody could be woken */
 bool antp_claim_search(struct antp_worker *);    /* takes one if nobody has it */
+pool_err antp_prestart_locked(pool_t *, int n);
+
+/* ---- rest.c: leaving, parking, napping --------------------------------------------------- */
+
 bool antp_park(struct antp_worker *);            /* false: it has left */
 bool antp_nap(struct antp_worker *, int64_t ns); /* false: it may not; else it may have left */
 bool antp_leave_if_surplus(struct antp_worker *);
 bool antp_lose_worker(struct antp_worker *);     /* by pthread_exit; false: it must stay and drain */
-pool_err antp_prestart_locked(pool_t *, int n);
 
 /* ---- idle.c: the stack of parked workers ---------------------------------------------- */
 

@@ -1,0 +1,176 @@
+/*
+ * What a worker does when there is nothing for it to do: it leaves the crew, parks, or naps.
+ * The rules that are named here are those of crew.c.
+ */
+#include "ring.h"
+
+/* ---- Leaving ------------------------------------------------------------------------------ */
+
+/* For a worker that is not idle; the caller looks for work left behind (rule 4). */
+static void leave_locked(struct antp_worker *worker)
+{
+    antp_take_out_locked(worker->pool, ANTP_WORKER + (worker->searching ? ANTP_SEARCHING : 0));
+    worker->searching = false;
+    worker->left = true;
+    antp_break_deadlock_locked(worker->pool);
+}
+
+bool antp_leave_if_surplus(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    antp_lock(&pool->lock);
+    antp_note_surplus_locked(pool);
+    if (atomic_load(&pool->surplus)) {
+        leave_locked(worker);
+        antp_dismiss_locked(pool);
+    }
+    antp_unlock(&pool->lock);
+    if (worker->left && antp_has_work(pool)) /* rule 4 */
+        antp_wake(pool);
+    return worker->left;
+}
+
+/* The last worker may leave if nobody needs it or another takes its place. */
+static bool last_may_leave_locked(pool_t *pool)
+{
+    return antp_closed_and_drained(pool) || antp_fall_asleep_locked(pool) ||
+           antp_start_searcher_locked(pool) == POOL_OK;
+}
+
+bool antp_lose_worker(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    antp_lock(&pool->lock);
+    bool last = antp_workers(atomic_load(&pool->crew)) == 1;
+    if (!last || last_may_leave_locked(pool)) {
+        leave_locked(worker);
+        antp_dismiss_locked(pool);
+    }
+    antp_unlock(&pool->lock);
+    if (worker->left && antp_has_work(pool)) /* rule 4 */
+        antp_wake(pool);
+    return worker->left;
+}
+
+/* ---- Parking ------------------------------------------------------------------------------ */
+
+static bool wants_janitor_locked(pool_t *pool)
+{
+    bool ask = pool->expiry_ns != ANTP_NEVER && !pool->armed &&
+               (int)antp_idle(atomic_load(&pool->crew)) > pool->min_idle;
+    pool->armed |= ask;
+    return ask;
+}
+
+/* On the stack: until it is handed a token or told to leave. */
+static void await_order_locked(struct antp_worker *worker)
+{
+    while (worker->order == ANTP_STAY)
+        antp_cond_wait(&worker->wake, &worker->pool->lock);
+}
+
+static void sleep_locked(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    worker->order = ANTP_STAY;
+    worker->parked_at = antp_now();
+    if (wants_janitor_locked(pool)) {
+        antp_unlock(&pool->lock); /* lock order: janitor, pool */
+        antp_janitor_arm(pool, antp_add(worker->parked_at, pool->expiry_ns));
+        antp_lock(&pool->lock);
+    }
+    await_order_locked(worker);
+}
+
+/* Rule 3; true: work came meanwhile. */
+static bool sees_work_locked(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    antp_list_append(&pool->idle, &worker->link);
+    atomic_fetch_add(&pool->crew, worker->searching ? ANTP_IDLE - ANTP_SEARCHING : ANTP_IDLE);
+    worker->searching = false;
+    if (!antp_has_work(pool))
+        return false;
+    antp_list_remove(&worker->link);
+    atomic_fetch_add(&pool->crew, ANTP_SEARCHING - ANTP_IDLE);
+    antp_begin_search(worker);
+    return true;
+}
+
+/*
+ * Napping. Where tasks are shorter than a cache line takes from one core to another, a
+ * further worker only slows the one that runs them. A searcher that sees them flow keeps
+ * its token, so nobody else is woken, and naps: after ANTP_NAP_NS it looks again whether
+ * they still flow. If they do, it naps for longer: Linux does not move a thread to a
+ * processor that is seldom idle for half a millisecond, so short naps would leave submitter
+ * and worker on the other one, taking turns. A worker that parks lays the napper down on the
+ * stack first, below itself, so that a submit need not wait for the end of a nap while all
+ * others sleep. That gives its token back, and the compare of tail with head that rule 4 asks
+ * for is the one of that parking.
+ */
+static void lay_napper_down_locked(pool_t *pool)
+{
+    struct antp_worker *napper = atomic_load(&pool->napper);
+    if (napper == NULL)
+        return;
+    atomic_store(&pool->napper, NULL);
+    napper->searching = false;
+    napper->parked_at = antp_now();
+    antp_list_append(&pool->idle, &napper->link);
+    atomic_fetch_add(&pool->crew, ANTP_IDLE - ANTP_SEARCHING);
+}
+
+/* One at a time, and not the only one that is awake. */
+static bool may_nap_locked(pool_t *pool)
+{
+    uint64_t crew = atomic_load(&pool->crew);
+    return atomic_load(&pool->napper) == NULL && antp_awake(crew) > 1;
+}
+
+static bool naps_locked(struct antp_worker *worker)
+{
+    return atomic_load(&worker->pool->napper) == worker;
+}
+
+bool antp_nap(struct antp_worker *worker, int64_t ns)
+{
+    pool_t *pool = worker->pool;
+    antp_lock(&pool->lock);
+    bool nap = may_nap_locked(pool);
+    if (nap) {
+        int64_t until = antp_add(antp_now(), ns);
+        atomic_store(&pool->napper, worker);
+        worker->order = ANTP_STAY;
+        while (naps_locked(worker) && antp_cond_wait_until(&worker->wake, &pool->lock, until)) {}
+        if (naps_locked(worker)) {
+            atomic_store_explicit(&pool->token_at, antp_now(), memory_order_relaxed); /* not late */
+            atomic_store(&pool->napper, NULL);
+        } else {
+            await_order_locked(worker);
+        }
+    }
+    antp_unlock(&pool->lock);
+    return nap;
+}
+
+bool antp_park(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    antp_lock(&pool->lock);
+    lay_napper_down_locked(pool);
+    if (atomic_load(&pool->surplus))
+        antp_trim_locked(pool); /* the napper may be the one too many */
+    if (antp_closed_and_drained(pool) || atomic_load(&pool->surplus)) {
+        leave_locked(worker);
+        antp_dismiss_locked(pool);
+    } else if (!sees_work_locked(worker)) {
+        sleep_locked(worker);
+    }
+    bool ask = wants_janitor_locked(pool); /* for a napper that was laid down */
+    antp_unlock(&pool->lock);
+    if (worker->left && antp_has_work(pool)) /* rule 4 */
+        antp_wake(pool);
+    if (ask)
+        antp_janitor_arm(pool, antp_add(antp_now(), pool->expiry_ns));
+    return !worker->left;
+}
