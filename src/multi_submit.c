@@ -110,14 +110,25 @@ static struct sight look_or_give_up(multipool_t *multi, struct antp_waiter *me)
     return sight;
 }
 
-/* True: as many as may already wait, so it must be let in at once. */
-static bool join(multipool_t *multi, struct antp_waiter *me)
+/* How many stood there before. */
+static int join(multipool_t *multi, struct antp_waiter *me)
 {
     antp_lock(&multi->lock);
-    bool too_many = multi->max_blocking > 0 && atomic_load(&multi->line.waiting) >= multi->max_blocking;
+    int before = atomic_load(&multi->line.waiting);
     antp_join_line_locked(&multi->line, me);
     antp_unlock(&multi->lock);
-    return too_many;
+    return before;
+}
+
+/* Lets in nobody: others stand there, for whom slots gather, see waiters.c. */
+static struct sight glance(multipool_t *multi)
+{
+    struct sight sight = {.low = false};
+    for (int i = 0; i < multi->n; i++) {
+        antp_see_finished(multi->shards[i]);
+        sight.low |= antp_queue_low(multi->shards[i]);
+    }
+    return sight;
 }
 
 static void break_deadlock(pool_t *pool)
@@ -146,7 +157,6 @@ static bool doze(multipool_t *multi, struct antp_waiter *me, int64_t until)
     return woken;
 }
 
-
 /* The first sleep ends by itself, as in waiters.c, and so does one behind a cell in use, or
  * while threads are refused. */
 static int64_t doze_ns(pool_t *shard, const struct antp_waiter *me, const struct sight *sight)
@@ -162,8 +172,9 @@ static void wait_in_line(multipool_t *multi, pool_t *shard, struct antp_waiter *
 {
     pool_t *mine = antp_worker_pool();
     me->stuck = deadline == ANTP_NEVER && mine != NULL && mine->multi == multi;
-    bool too_many = join(multi, me);
-    struct sight sight = look_or_give_up(multi, me);
+    int before = join(multi, me);
+    bool too_many = multi->max_blocking > 0 && before >= multi->max_blocking; /* now or never */
+    struct sight sight = before > 0 && !too_many ? glance(multi) : look_or_give_up(multi, me);
     if (too_many)
         give_up(multi, me, POOL_ERR_OVERLOAD);
     if (me->stuck)

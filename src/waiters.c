@@ -9,7 +9,8 @@
  * or when somebody has waited long: the time in which half of the limit drains, 50 us to 2 ms.
  * It is the waiter itself that times this: it wakes once, marks itself aged, and from then on
  * any free slot goes to the oldest. (One that joins while the queue is low anyway is aged at
- * once.)
+ * once.) Who comes while others let slots gather waits with them: if it let in all that
+ * stand there, each submitter that got the processor would wake the others for a few slots.
  *
  * Nobody is stranded: a waiter counts itself in line->waiting, then looks for room; a
  * worker counts its task as done, and looks at line->waiting after its next swap, of head or
@@ -284,12 +285,20 @@ static void pay_wake_locked(pool_t *pool)
     antp_lock(&pool->lock);
 }
 
+/* Others stand here, and what room there may be gathers for them, unless it decides who is one
+ * too many. For one that has joined. */
+static bool slots_gather_locked(pool_t *pool)
+{
+    int waiting = atomic_load(&pool->line.waiting);
+    return waiting > 1 && (pool->max_blocking == 0 || waiting <= pool->max_blocking);
+}
+
 /* Before anything is unlocked, so it is the newest that is refused. (A gauge that is read just
  * then counts it.) */
 static enum antp_room join_or_give_up_locked(pool_t *pool, struct antp_waiter *me, int64_t deadline)
 {
     join_list_locked(pool, me, deadline);
-    enum antp_room room = admit_locked(pool);
+    enum antp_room room = slots_gather_locked(pool) ? ANTP_ROOM_FULL : admit_locked(pool);
     if (!me->sleeper.woken && pool->max_blocking > 0 && atomic_load(&pool->line.waiting) > pool->max_blocking)
         antp_give_up_locked(&pool->line, me, POOL_ERR_OVERLOAD);
     return room;

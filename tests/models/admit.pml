@@ -249,7 +249,10 @@ proctype submitter(byte me)
         listed++;
         waiting++
     }
-    admit();
+    if
+    :: listed > 1 -> room = FULL /* slots gather */
+    :: else -> admit()
+    fi;
     if
 #ifdef AGED_AT_ONCE
     :: atomic { !woken[me] -> grow_old() }

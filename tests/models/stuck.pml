@@ -166,7 +166,10 @@ inline submit()
             stuck++;
             waiting++
         }
-        admit();
+        if
+        :: listed > 1 -> skip /* slots gather */
+        :: else -> admit()
+        fi;
         if
         :: !woken[me] -> break_deadlock()
         :: else

@@ -8,14 +8,14 @@ struct helper helpers[HELPERS];
 bool gate;
 int running, most_running;
 
-static int at_gate;
+static int at_gate, begun, may_end, numbers[NUMBERED];
 
 void scenario_begin(void)
 {
     memset(jobs, 0, sizeof jobs);
     memset(helpers, 0, sizeof helpers);
     gate = false;
-    running = most_running = at_gate = 0;
+    running = most_running = at_gate = begun = may_end = 0;
 }
 
 /* No logger: what the pool says of lost workers is expected. */
@@ -103,6 +103,31 @@ pool_err by_timeout(struct job *job)
     return pool_submit_timeout(pool, job_task, job, 1);
 }
 
+/* ---- Numbered tasks --------------------------------------------------------------------------- */
+
+static bool is_let_end(void *number)
+{
+    return *(int *)number < may_end;
+}
+
+void *numbered(int i)
+{
+    numbers[i] = i;
+    return &numbers[i];
+}
+
+void numbered_task(void *number)
+{
+    begun++;
+    schedule_tell();
+    schedule_await(is_let_end, number);
+}
+
+void let_end(int n)
+{
+    may_end = n;
+}
+
 /* ---- Threads ------------------------------------------------------------------------------------ */
 
 static void *submit_jobs(void *arg)
@@ -111,7 +136,9 @@ static void *submit_jobs(void *arg)
     for (int i = h->first; i < h->first + h->n; i++) {
         if (h->pause > 0)
             schedule_sleep((int64_t)schedule_random((unsigned)h->pause));
+        int64_t begin = schedule_now;
         jobs[i].answer = h->submit(&jobs[i]);
+        h->took = schedule_now - begin;
         jobs[i].submitted = true;
     }
     return NULL;
@@ -202,6 +229,29 @@ static bool accepted_ran(void *unused)
         if (jobs[i].submitted && jobs[i].answer == POOL_OK && jobs[i].ran + jobs[i].back == 0)
             return false;
     return true;
+}
+
+static bool enough_begun(void *n)
+{
+    return begun >= *(int *)n;
+}
+
+void await_begun(int n)
+{
+    schedule_await(enough_begun, &n);
+}
+
+static bool is_asleep(void *thread)
+{
+    for (int i = 0; i < THREADS_MAX; i++)
+        if (threads[i].used && pthread_equal(threads[i].handle, *(pthread_t *)thread))
+            return threads[i].waits == A_CONDITION;
+    return false;
+}
+
+void await_asleep(int h)
+{
+    schedule_await(is_asleep, &helpers[h].thread);
 }
 
 void await_running(int n)

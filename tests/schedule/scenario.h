@@ -25,6 +25,7 @@ struct helper {
     pthread_t thread;
     int first, n;
     int64_t pause; /* ns at most before each */
+    int64_t took;  /* ns of virtual time, the last submit */
     pool_err (*submit)(struct job *);
 };
 
@@ -52,12 +53,20 @@ pool_err by_submit(struct job *);
 pool_err by_try(struct job *);
 pool_err by_timeout(struct job *); /* 1 ms */
 
+/* Tasks beside the jobs: each ends once let_end() was told a number above its own. */
+enum { NUMBERED = 18 };
+void *numbered(int i);
+void numbered_task(void *number);
+void let_end(int n);
+void await_begun(int n);
+
 /* Helper number h submits n jobs from `first` on. */
 void help(int h, int first, int n, pool_err (*submit)(struct job *));
 void join_helpers(void);
 pthread_t start(void *(*run)(void *), void *arg);
 void finish(pthread_t);
 
+void await_asleep(int h); /* that helper sleeps in a call of the library */
 void await_running(int n);
 void await_waiting(int n);
 void await_started(int n);    /* jobs that wait at the gate */

@@ -67,6 +67,26 @@ void slot_behind_a_queue(void)
     all_is_well(9);
 }
 
+/* Who comes next does not let in the one who waits, though there is room for both: time does,
+ * 50 us or more. But it is not refused either, where only one may wait. */
+void slots_gather(void)
+{
+    int most_waiting = (int)schedule_random(2);
+    MAKE(1, pool_with_disable_purge(true), pool_with_queue(8), pool_with_spin_us(-1),
+         pool_with_max_blocking(most_waiting));
+    for (int i = 0; i < 9; i++)
+        must(pool_submit(pool, numbered_task, numbered(i)) == POOL_OK);
+    help(0, 0, 1, by_submit);
+    await_asleep(0);
+    let_end(2);
+    await_begun(3);
+    help(1, 1, 1, by_submit);
+    join_helpers();
+    must(most_waiting == 1 || helpers[0].took >= 50000);
+    let_end(9);
+    all_is_well(2);
+}
+
 static void block_two(void)
 {
     jobs[0].waits = true;

@@ -102,6 +102,31 @@ void multi_one_waits(void)
     check_accepted(3);
 }
 
+/* Shard 0 has room for all who wait, and one more: who comes next lets them in only if it would
+ * be refused else, two may wait for each shard's one. */
+void multi_slots_gather(void)
+{
+    int most_waiting = (int)schedule_random(2);
+    MAKE_MULTI(1, pool_with_disable_purge(true), pool_with_queue(8), pool_with_spin_us(-1),
+               pool_with_max_blocking(most_waiting));
+    for (int i = 0; i < 18; i++) {
+        shard_of[0] = i / 9;
+        must(multipool_submit_key(multi, 1, numbered_task, numbered(i)) == POOL_OK);
+    }
+    help(0, 0, 1, by_any);
+    await_asleep(0);
+    help(1, 1, 1, by_any);
+    await_asleep(1);
+    let_end(3);
+    await_begun(5);
+    help(2, 2, 1, by_any);
+    join_helpers();
+    must(most_waiting == 1 || helpers[0].took >= 50000);
+    let_end(18);
+    end_multi(3);
+    check_accepted(3);
+}
+
 /* Whoever is pinned to shard 1 and whoever takes any stand before the same slot. */
 void multi_two_lines(void)
 {

@@ -10,6 +10,7 @@ void limit_queue(void);
 void few_cells(void);
 void few_cells_at_once(void);
 void slot_behind_a_queue(void);
+void slots_gather(void);
 void blocked_release(void);
 void blocked_release_answers(void);
 void blocked_tune(void);
@@ -71,6 +72,7 @@ void wait_for_caller(void);
 /* scenario_multi.c */
 void multi_any_slot(void);
 void multi_one_waits(void);
+void multi_slots_gather(void);
 void multi_two_lines(void);
 void multi_both_lines_blocked(void);
 void multi_release(void);
