@@ -305,6 +305,39 @@ static void test_14_child_that_leaves_the_task_ends(void **state)
     fork_inside_a_task(BY_PANIC);
 }
 
+static pid_t forked_by_hook = -1;
+
+static void fork_in_hook(void *unused)
+{
+    (void)unused;
+    forked_by_hook = fork();
+    if (forked_by_hook == 0)
+        child_must_end();
+}
+
+static void run_in_the_parent(void *ran)
+{
+    if (forked_by_hook == 0)
+        child_end(8);
+    atomic_fetch_add((atomic_int *)ran, 1);
+}
+
+/* 14: a start hook that forks comes back in the child as well; the task is the parent's. */
+static void test_14_child_of_a_start_hook_runs_no_task(void **state)
+{
+    (void)state;
+    if (UNDER_TSAN || UNDER_ASAN)
+        skip(); /* as above */
+    pool_t *pool;
+    atomic_int ran = 0;
+    assert_ok(pool_new_with(&pool, 1, pool_with_thread_hooks(fork_in_hook, NULL, NULL)));
+    assert_ok(pool_submit(pool, run_in_the_parent, &ran));
+    assert_ok(pool_wait_timeout(pool, 2 * PATIENCE_MS));
+    assert_int_equal(ran, 1);
+    assert_int_equal(exit_code_of(forked_by_hook), 0);
+    assert_ok(pool_destroy(pool));
+}
+
 static void fork_in_caller(void *pid)
 {
     *(pid_t *)pid = fork();
@@ -363,6 +396,7 @@ int main(void)
         checked(test_14_fork_while_another_thread_makes_and_ends_pools),
         checked(test_14_fork_inside_a_task),
         checked(test_14_child_that_leaves_the_task_ends),
+        checked(test_14_child_of_a_start_hook_runs_no_task),
         checked(test_14_fork_inside_a_caller_runs_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

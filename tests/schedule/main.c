@@ -45,6 +45,8 @@ static const struct scenario all[] = {
     {"crew", "tune_down_beside_a_busy_one", tune_down_beside_a_busy_one, false},
     {"crew", "nap_ends", nap_ends, false},
     {"crew", "nap_expires", nap_expires, false},
+    {"crew", "late_searcher", late_searcher, false},
+    {"crew", "yield_before_sleep", yield_before_sleep, false},
     {"crew", "exit_beside_a_busy_one", exit_beside_a_busy_one, false},
     {"crew", "expiry_not_before", expiry_not_before, false},
     {"crew", "nested_tune", nested_tune, false},

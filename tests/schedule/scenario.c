@@ -284,6 +284,19 @@ void await_workers(int n)
     schedule_await(so_many_workers, &n);
 }
 
+static bool so_many_sleep(void *n)
+{
+    int sleepers = 0;
+    for (int i = 0; i < THREADS_MAX; i++)
+        sleepers += threads[i].used && threads[i].waits == A_CONDITION && !threads[i].signalled;
+    return sleepers == *(int *)n;
+}
+
+void await_sleepers(int n)
+{
+    schedule_await(so_many_sleep, &n);
+}
+
 /* ---- Checks ------------------------------------------------------------------------------------------ */
 
 void check_jobs(int n)

@@ -73,6 +73,7 @@ void await_started(int n);    /* jobs that wait at the gate */
 void await_ran(int n);        /* so many runs in all */
 void await_accepted_ran(void); /* each accepted one, once the helpers are joined */
 void await_workers(int n);
+void await_sleepers(int n); /* so many threads sleep on a condition, not signalled */
 
 /* Each accepted job ran or came back once, no other did; max 0: no answer but OK. */
 void check_jobs(int n);

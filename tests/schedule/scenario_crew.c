@@ -215,6 +215,48 @@ void nap_expires(void)
     all_run(11);
 }
 
+/* The woken worker has lost its processor, the other one at work is held: another is woken once
+ * the first is late, not before. */
+void late_searcher(void)
+{
+    MAKE(3, pool_with_disable_purge(true), pool_with_queue(4), pool_with_prestart(3), pool_with_spin_us(-1));
+    await_sleepers(3);
+    jobs[0].waits = true;
+    help(0, 0, 1, by_submit);
+    await_started(1);
+    await_sleepers(2);
+    schedule_stall_sleepers(true);
+    int64_t begin = schedule_now;
+    help(1, 1, 2, by_submit);
+    join_helpers();
+    must(schedule_stalled_signalled() == 1 || schedule_now > begin + 30000);
+    schedule_sleep(50000);
+    help(1, 3, 1, by_submit);
+    join_helpers();
+    must(schedule_stalled_signalled() == 2);
+    schedule_stall_sleepers(false);
+    gate = true;
+    all_run(4);
+}
+
+static void slow_task(void *yields)
+{
+    schedule_sleep(5000);
+    *(unsigned *)yields = schedule_yields();
+}
+
+/* Where tasks are not brief a worker lets those run who are ready on its processor, who may
+ * bring work, before it sleeps. */
+void yield_before_sleep(void)
+{
+    MAKE(1, pool_with_disable_purge(true), pool_with_spin_us(-1));
+    unsigned before;
+    must(pool_submit(pool, slow_task, &before) == POOL_OK);
+    await_sleepers(1);
+    must(schedule_yields() == before + 1);
+    must(pool_destroy(pool) == POOL_OK);
+}
+
 static void *tune_about(void *unused)
 {
     for (int i = 0; i < 4; i++) {

@@ -17,6 +17,7 @@ struct plan schedule_plan;
 static const pthread_mutex_t *held_mutexes[HELD_MAX];
 static int n_held;
 static unsigned failing_creates; /* percent */
+static unsigned yields;
 static pthread_key_t last_words;
 
 /* ---- Mutexes ------------------------------------------------------------------------------ */
@@ -62,7 +63,7 @@ static bool came_true(const struct thread *t)
 
 static bool can_run(const struct thread *t)
 {
-    if (!t->used || t->finished)
+    if (!t->used || t->finished || t->stalled)
         return false;
     if (t->waits == A_CONDITION && held(t->mutex))
         return false;
@@ -83,7 +84,7 @@ static bool advance_time(void)
 {
     int64_t first = NO_DEADLINE;
     for (int i = 0; i < THREADS_MAX; i++)
-        if (threads[i].used && !threads[i].finished && threads[i].deadline < first)
+        if (threads[i].used && !threads[i].finished && !threads[i].stalled && threads[i].deadline < first)
             first = threads[i].deadline;
     if (first == NO_DEADLINE || first <= schedule_now)
         return false;
@@ -145,6 +146,7 @@ void schedule_yield(const char *doing, const void *where)
     if (self == NULL)
         return;
     self->yielded = true;
+    yields++;
     schedule_point(doing, where);
     self->yielded = false;
 }
@@ -276,6 +278,25 @@ void schedule_fail_creates(unsigned percent)
     failing_creates = percent;
 }
 
+void schedule_stall_sleepers(bool stall)
+{
+    for (int i = 0; i < THREADS_MAX; i++)
+        threads[i].stalled = stall && threads[i].used && threads[i].waits == A_CONDITION;
+}
+
+int schedule_stalled_signalled(void)
+{
+    int n = 0;
+    for (int i = 0; i < THREADS_MAX; i++)
+        n += threads[i].used && threads[i].stalled && threads[i].signalled;
+    return n;
+}
+
+unsigned schedule_yields(void)
+{
+    return yields;
+}
+
 /* ---- A schedule ----------------------------------------------------------------------------------- */
 
 /* One processor: the token would only move between them. */
@@ -313,7 +334,7 @@ void schedule_run(const char *name, void (*scenario)(void), struct plan plan)
     schedule_plan = plan;
     trace_begin(name);
     schedule_now = 1000000000;
-    failing_creates = 0;
+    failing_creates = yields = 0;
     strategy_begin();
     memory_begin();
     race_begin();

@@ -51,6 +51,12 @@ void schedule_tell(void); /* synchronises with whoever awaits later */
 unsigned schedule_random(unsigned n);                       /* 0 … n - 1, from the seed */
 void schedule_fail_creates(unsigned percent);               /* so many of pthread_create's calls */
 
+/* A processor that is taken away: who sleeps on a condition now will not run, signalled or not,
+ * until told otherwise. */
+void schedule_stall_sleepers(bool stall);
+int schedule_stalled_signalled(void); /* how many of them have been signalled */
+unsigned schedule_yields(void);       /* calls of sched_yield by all threads so far */
+
 /* ---- For main.c --------------------------------------------------------------------------- */
 
 enum strategy { STRATEGY_RANDOM, STRATEGY_PCT, STRATEGY_DEPTH_FIRST };
@@ -105,6 +111,7 @@ struct thread {
     int64_t deadline; /* ns, virtual */
     bool signalled;
     bool yielded; /* let others go first */
+    bool stalled;
     int priority; /* PCT */
 
     struct store stores[STORES_MAX]; /* oldest first */

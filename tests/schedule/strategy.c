@@ -85,7 +85,7 @@ bool strategy_stores_wait(void)
 
 static bool waits_timed(const struct thread *t)
 {
-    return t->used && !t->finished && t->deadline != NO_DEADLINE;
+    return t->used && !t->finished && !t->stalled && t->deadline != NO_DEADLINE;
 }
 
 static void let_time_pass(void)
@@ -101,7 +101,7 @@ static void let_time_pass(void)
 static void wake_for_nothing(void)
 {
     for (int i = 0; i < THREADS_MAX; i++)
-        if (threads[i].used && threads[i].waits == A_CONDITION && strategy_chance(4))
+        if (threads[i].used && !threads[i].stalled && threads[i].waits == A_CONDITION && strategy_chance(4))
             threads[i].signalled = true;
 }
 
