@@ -82,6 +82,9 @@
 #define ANTP_AGE_NS 50000  /* at the earliest after this a blocked submitter takes any free slot, */
 #define ANTP_AGE_MAX_NS 2000000 /* and at the latest after this */
 
+#ifndef ANTP_GLANCES /* a test takes fewer: each is a step of its schedules */
+#define ANTP_GLANCES 16 /* looks before anything else is done, some 30 ns each */
+#endif
 #ifndef ANTP_CELLS_MIN /* a test makes the ring so small that it turns within a few tasks */
 #define ANTP_CELLS_MIN 256
 #define ANTP_QUEUE_SLACK 65536 /* cells beyond the queue, for tasks whose worker is on its way */
@@ -427,6 +430,7 @@ enum antp_take { ANTP_TAKE_OK, ANTP_TAKE_EMPTY, ANTP_TAKE_FEW, ANTP_TAKE_UNPUBLI
 bool antp_seek(struct antp_worker *, enum antp_take why); /* false: it has left the crew */
 void antp_begin_spell(struct antp_worker *);
 void antp_end_spell(struct antp_worker *);
+bool antp_glance(struct antp_worker *); /* true: work came at once */
 
 /* ---- records.c: what outlives a worker's thread ------------------------------------------ */
 

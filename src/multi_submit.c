@@ -121,7 +121,7 @@ static int join(multipool_t *multi, struct antp_waiter *me)
 }
 
 /* Lets in nobody: others stand there, for whom slots gather, see waiters.c. */
-static struct sight glance(multipool_t *multi)
+static struct sight look_without_admitting(multipool_t *multi)
 {
     struct sight sight = {.low = false};
     for (int i = 0; i < multi->n; i++) {
@@ -174,7 +174,7 @@ static void wait_in_line(multipool_t *multi, pool_t *shard, struct antp_waiter *
     me->stuck = deadline == ANTP_NEVER && mine != NULL && mine->multi == multi;
     int before = join(multi, me);
     bool too_many = multi->max_blocking > 0 && before >= multi->max_blocking; /* now or never */
-    struct sight sight = before > 0 && !too_many ? glance(multi) : look_or_give_up(multi, me);
+    struct sight sight = before > 0 && !too_many ? look_without_admitting(multi) : look_or_give_up(multi, me);
     if (too_many)
         give_up(multi, me, POOL_ERR_OVERLOAD);
     if (me->stuck)
@@ -212,11 +212,14 @@ static pool_err wait_for_any(multipool_t *multi, pool_t *shard, const struct ant
 
 /* ---- At the limit ------------------------------------------------------------------------- */
 
+/* Not past those who wait; and to look at one that is closed or asleep is for the line. */
 static bool has_room_anywhere(pool_t *shard)
 {
-    const multipool_t *multi = shard->multi;
+    multipool_t *multi = shard->multi;
+    if (atomic_load(&multi->line.waiting) > 0)
+        return false;
     for (int i = 0; i < multi->n; i++)
-        if (antp_has_room(multi->shards[i]))
+        if ((atomic_load(&multi->shards[i]->tail) & ANTP_BITS) == 0 && antp_has_room(multi->shards[i]))
             return true;
     return false;
 }

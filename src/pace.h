@@ -31,6 +31,13 @@ static inline void antp_look_pause(unsigned looks)
         antp_relax();
 }
 
+/* At a small limit each side soon waits for the other, and what it waits for is most often a
+ * cache line on its way: less than it takes to read the clock and prepare to sleep. */
+static inline bool antp_may_glance(const pool_t *pool)
+{
+    return atomic_load_explicit(&pool->limit, memory_order_relaxed) <= ANTP_FEW && pool->spin_ns > 0;
+}
+
 /* Nanoseconds for each step of the counter between the last two calls that saw it move; but
  * not less than it stands still now. */
 static inline int64_t antp_pace(struct antp_pace *pace, uint64_t count, int64_t now)

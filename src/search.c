@@ -30,6 +30,20 @@ void antp_end_spell(struct antp_worker *worker)
 
 /* ---- Looking again ------------------------------------------------------------------------ */
 
+/* Where submitters are held up at the limit. */
+bool antp_glance(struct antp_worker *worker)
+{
+    pool_t *pool = worker->pool;
+    if (!atomic_load_explicit(&pool->pressed, memory_order_relaxed) || !antp_may_glance(pool))
+        return false;
+    for (int i = 0; i < ANTP_GLANCES; i++) {
+        antp_relax();
+        if (antp_has_work(pool))
+            return true;
+    }
+    return false;
+}
+
 /* A system call and a context switch cost more than looking again, if the next task is to
  * be expected soon, or submitters are held up at the limit, and tasks are short (their mean
  * time is the mean distance times the number that run at once). */

@@ -120,9 +120,24 @@ static bool room_soon(pool_t *pool, bool (*has_room)(pool_t *), int64_t deadline
     return false;
 }
 
+static bool glance(pool_t *pool, bool (*has_room)(pool_t *))
+{
+    if (!antp_may_glance(pool))
+        return false;
+    atomic_store_explicit(&pool->pressed, true, memory_order_relaxed);
+    for (int i = 0; i < ANTP_GLANCES; i++) {
+        antp_relax();
+        if (has_room(pool))
+            return true;
+    }
+    return false;
+}
+
 bool antp_look_for_room(pool_t *pool, bool (*has_room)(pool_t *), int64_t deadline)
 {
     bool found = false;
+    if (glance(pool, has_room))
+        return true;
     if (atomic_fetch_add(&pool->lookers, 1) < LOOKERS_MAX)
         found = room_soon(pool, has_room, deadline);
     atomic_fetch_sub(&pool->lookers, 1);

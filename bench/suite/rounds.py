@@ -10,7 +10,7 @@ import sys
 import time
 
 NOISE = 0.03
-PATIENCE = 6  # seconds; a round takes one, but for some peers with 10 000 threads
+PATIENCE = 10  # seconds; a round takes one, but for some peers with 10 000 threads
 TICKS = os.sysconf("SC_CLK_TCK")
 SKIPPED = 77
 
