@@ -5,8 +5,8 @@
  * who finds none joins the multipool's line, and every worker that looks for blocked submitters
  * of its own shard looks at that line, too (antp_waited_for), by the same rules: antp_admit of
  * the shard lets them in. Joining is safe by the argument of waiters.c, for each shard on its
- * own: the waiter counts itself, then looks at the shard, or stands behind others and wakes by
- * itself; a worker counts its task as done, then looks at the line.
+ * own: the waiter counts itself, then looks at the shard; a worker counts its task as done,
+ * then looks at the line.
  *
  * A waiter does not move its task itself: it asks the shards that have room to admit, under
  * their locks, as everybody does. The lock of the multipool is the last in order, so that they
@@ -212,10 +212,12 @@ static pool_err wait_for_any(multipool_t *multi, pool_t *shard, const struct ant
 
 /* ---- At the limit ------------------------------------------------------------------------- */
 
-/* Of one that is closed or asleep the line will tell. */
+/* Not past those who wait; and to look at one that is closed or asleep is for the line. */
 static bool has_room_anywhere(pool_t *shard)
 {
-    const multipool_t *multi = shard->multi;
+    multipool_t *multi = shard->multi;
+    if (atomic_load(&multi->line.waiting) > 0)
+        return false;
     for (int i = 0; i < multi->n; i++)
         if ((atomic_load(&multi->shards[i]->tail) & ANTP_BITS) == 0 && antp_has_room(multi->shards[i]))
             return true;
