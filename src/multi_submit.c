@@ -5,8 +5,8 @@
  * who finds none joins the multipool's line, and every worker that looks for blocked submitters
  * of its own shard looks at that line, too (antp_waited_for), by the same rules: antp_admit of
  * the shard lets them in. Joining is safe by the argument of waiters.c, for each shard on its
- * own: the waiter counts itself, then looks at the shard; a worker counts its task as done,
- * then looks at the line.
+ * own: the waiter counts itself, then looks at the shard, or stands behind others and wakes by
+ * itself; a worker counts its task as done, then looks at the line.
  *
  * A waiter does not move its task itself: it asks the shards that have room to admit, under
  * their locks, as everybody does. The lock of the multipool is the last in order, so that they

@@ -12,12 +12,13 @@
  * once.) Who comes while others let slots gather waits with them: if it let in all that
  * stand there, each submitter that got the processor would wake the others for a few slots.
  *
- * Nobody is stranded: a waiter counts itself in line->waiting, then looks for room; a
- * worker counts its task as done, and looks at line->waiting after its next swap, of head or
- * in settle() (all seq_cst, see antp_see_finished). Where the
- * worker leaves it at that because the queue is not low, the waiter is not yet aged and
- * will look again by itself. An admission stopped by a cell whose taker is about to free
- * it (ANTP_ROOM_BUSY) is retried by that taker, and by the waiter after ANTP_AGE_NS.
+ * Nobody is stranded: a waiter counts itself in line->waiting, then looks for room, at once or,
+ * behind others, when its first sleep has ended by itself; a worker counts its task as done,
+ * and looks at line->waiting after its next swap, of head or in settle() (all seq_cst, see
+ * antp_see_finished). Where the worker leaves it at that because the queue is not low, the
+ * waiter is not yet aged and will look again by itself. An admission stopped by a cell whose
+ * taker is about to free it (ANTP_ROOM_BUSY) is retried by that taker, and by the waiter after
+ * ANTP_AGE_NS.
  *
  * Who waits for a slot of any shard of a multipool stands in the line of that
  * (multi_submit.c). The two lines of a shard take turns at going first.
