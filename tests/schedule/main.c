@@ -46,6 +46,7 @@ static const struct scenario all[] = {
     {"crew", "nap_ends", nap_ends, false},
     {"crew", "nap_expires", nap_expires, false},
     {"crew", "late_searcher", late_searcher, false},
+    {"crew", "late_searcher_wakes", late_searcher_wakes, false},
     {"crew", "yield_before_sleep", yield_before_sleep, false},
     {"crew", "exit_beside_a_busy_one", exit_beside_a_busy_one, false},
     {"crew", "expiry_not_before", expiry_not_before, false},

@@ -239,6 +239,23 @@ void late_searcher(void)
     all_run(4);
 }
 
+/* The woken worker comes so late that tasks seem to last, but as one is idle it starts nobody: it
+ * wakes that one for the task that came meanwhile. */
+void late_searcher_wakes(void)
+{
+    MAKE(3, pool_with_disable_purge(true), pool_with_queue(4), pool_with_prestart(3));
+    await_sleepers(3);
+    schedule_stall_sleepers(true);
+    jobs[0].waits = jobs[1].waits = true;
+    help(0, 0, 2, by_submit);
+    join_helpers();
+    schedule_sleep(100000);
+    schedule_stall_sleepers(false);
+    await_started(2);
+    gate = true;
+    all_run(2);
+}
+
 static void slow_task(void *yields)
 {
     schedule_sleep(5000);

@@ -46,6 +46,7 @@ void tune_down_beside_a_busy_one(void);
 void nap_ends(void);
 void nap_expires(void);
 void late_searcher(void);
+void late_searcher_wakes(void);
 void yield_before_sleep(void);
 void exit_beside_a_busy_one(void);
 void expiry_not_before(void);
