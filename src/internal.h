@@ -82,8 +82,9 @@
 #define ANTP_AGE_NS 50000  /* at the earliest after this a blocked submitter takes any free slot, */
 #define ANTP_AGE_MAX_NS 2000000 /* and at the latest after this */
 
+#define ANTP_SMALL_LIMIT 16 /* up to this each side soon waits for the other … */
 #ifndef ANTP_GLANCES /* a test takes fewer: each is a step of its schedules */
-#define ANTP_GLANCES 16 /* looks before anything else is done, some 30 ns each */
+#define ANTP_GLANCES 16 /* … and looks so often, some 30 ns each, before anything else */
 #endif
 #ifndef ANTP_CELLS_MIN /* a test makes the ring so small that it turns within a few tasks */
 #define ANTP_CELLS_MIN 256
@@ -430,7 +431,7 @@ enum antp_take { ANTP_TAKE_OK, ANTP_TAKE_EMPTY, ANTP_TAKE_FEW, ANTP_TAKE_UNPUBLI
 bool antp_seek(struct antp_worker *, enum antp_take why); /* false: it has left the crew */
 void antp_begin_spell(struct antp_worker *);
 void antp_end_spell(struct antp_worker *);
-bool antp_glance(struct antp_worker *); /* true: work came at once */
+bool antp_work_comes_at_once(struct antp_worker *);
 
 /* ---- records.c: what outlives a worker's thread ------------------------------------------ */
 

@@ -212,12 +212,10 @@ static pool_err wait_for_any(multipool_t *multi, pool_t *shard, const struct ant
 
 /* ---- At the limit ------------------------------------------------------------------------- */
 
-/* Not past those who wait; and to look at one that is closed or asleep is for the line. */
+/* Of one that is closed or asleep the line will tell. */
 static bool has_room_anywhere(pool_t *shard)
 {
-    multipool_t *multi = shard->multi;
-    if (atomic_load(&multi->line.waiting) > 0)
-        return false;
+    const multipool_t *multi = shard->multi;
     for (int i = 0; i < multi->n; i++)
         if ((atomic_load(&multi->shards[i]->tail) & ANTP_BITS) == 0 && antp_has_room(multi->shards[i]))
             return true;

@@ -33,9 +33,16 @@ static inline void antp_look_pause(unsigned looks)
 
 /* At a small limit each side soon waits for the other, and what it waits for is most often a
  * cache line on its way: less than it takes to read the clock and prepare to sleep. */
-static inline bool antp_may_glance(const pool_t *pool)
+static inline bool antp_glance(pool_t *pool, bool (*is_there)(pool_t *))
 {
-    return atomic_load_explicit(&pool->limit, memory_order_relaxed) <= ANTP_FEW && pool->spin_ns > 0;
+    if (atomic_load_explicit(&pool->limit, memory_order_relaxed) > ANTP_SMALL_LIMIT || pool->spin_ns == 0)
+        return false;
+    for (int i = 0; i < ANTP_GLANCES; i++) {
+        antp_relax();
+        if (is_there(pool))
+            return true;
+    }
+    return false;
 }
 
 /* Nanoseconds for each step of the counter between the last two calls that saw it move; but

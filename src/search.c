@@ -31,17 +31,10 @@ void antp_end_spell(struct antp_worker *worker)
 /* ---- Looking again ------------------------------------------------------------------------ */
 
 /* Where submitters are held up at the limit. */
-bool antp_glance(struct antp_worker *worker)
+bool antp_work_comes_at_once(struct antp_worker *worker)
 {
-    pool_t *pool = worker->pool;
-    if (!atomic_load_explicit(&pool->pressed, memory_order_relaxed) || !antp_may_glance(pool))
-        return false;
-    for (int i = 0; i < ANTP_GLANCES; i++) {
-        antp_relax();
-        if (antp_has_work(pool))
-            return true;
-    }
-    return false;
+    return atomic_load_explicit(&worker->pool->pressed, memory_order_relaxed) &&
+           antp_glance(worker->pool, antp_has_work);
 }
 
 /* A system call and a context switch cost more than looking again, if the next task is to

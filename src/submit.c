@@ -84,7 +84,6 @@ pool_err antp_push_or_refuse(pool_t *pool, const struct antp_task *task)
  * drain: then one wake is paid for by most of it. */
 static bool worth_a_look(pool_t *pool, int64_t now)
 {
-    atomic_store_explicit(&pool->pressed, true, memory_order_relaxed);
     int64_t each = antp_pace(&pool->room_pace, antp_done(pool), now);
     int64_t limit = atomic_load_explicit(&pool->limit, memory_order_relaxed);
     return pool->spin_ns > 0 && each < ANTP_SHORT_NS / limit;
@@ -120,23 +119,11 @@ static bool room_soon(pool_t *pool, bool (*has_room)(pool_t *), int64_t deadline
     return false;
 }
 
-static bool glance(pool_t *pool, bool (*has_room)(pool_t *))
-{
-    if (!antp_may_glance(pool))
-        return false;
-    atomic_store_explicit(&pool->pressed, true, memory_order_relaxed);
-    for (int i = 0; i < ANTP_GLANCES; i++) {
-        antp_relax();
-        if (has_room(pool))
-            return true;
-    }
-    return false;
-}
-
 bool antp_look_for_room(pool_t *pool, bool (*has_room)(pool_t *), int64_t deadline)
 {
     bool found = false;
-    if (glance(pool, has_room))
+    atomic_store_explicit(&pool->pressed, true, memory_order_relaxed);
+    if (antp_glance(pool, has_room))
         return true;
     if (atomic_fetch_add(&pool->lookers, 1) < LOOKERS_MAX)
         found = room_soon(pool, has_room, deadline);

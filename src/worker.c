@@ -122,8 +122,8 @@ static inline enum antp_take take_at_once(struct antp_worker *worker)
 static bool seek_task(struct antp_worker *worker, enum antp_take why)
 {
     settle(worker);
-    if (why == ANTP_TAKE_EMPTY && antp_glance(worker) && take_at_once(worker) == ANTP_TAKE_OK) {
-        got_task(worker);
+    if (why == ANTP_TAKE_EMPTY && antp_work_comes_at_once(worker) && take_at_once(worker) == ANTP_TAKE_OK) {
+        got_task(worker); /* its spell goes on */
         return true;
     }
     antp_end_spell(worker);
