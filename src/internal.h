@@ -165,26 +165,26 @@ enum antp_order { ANTP_STAY, ANTP_SEARCH, ANTP_LEAVE };
 struct antp_worker {
     alignas(ANTP_LINE) struct antp_frame *frame; /* W: on its thread's stack, whose page is in use anyway */
     uint64_t tail_seen;       /* W: a lower bound of tail's position */
-    bool searching;           /* W: holds a searching token … */
-    int64_t looked_at;        /* W: … since then (ns), or has looked at the flow then, */
+    int64_t looked_at;        /* W: searches since then (ns), or has looked at the flow then, */
     uint64_t head_then;       /* W: when head was here; both set by whoever hands the token */
-    unsigned naps;            /* W: so often in a row it saw tasks flow, ANTP_NAP_DOUBLINGS at most */
     int64_t others;           /* W: ns from one task that others took to the next, as it last saw them */
     int64_t pace;             /* W: ns from one task taken to the next, when it last found none */
     uint64_t ran;             /* W: tasks */
     int64_t spell_at;         /* W: its spell began then (ns) … */
     uint64_t spell_ran;       /* W: … when it had run so many */
-    atomic_bool counted;      /* LA: a start to search has counted it in the crew */
-    bool left;                /* L: out of the crew */
+    pool_task_fn held;        /* W: the first task, while the start hook runs */
+    atomic_uint_fast64_t *done; /* I: its stripe; nobody else writes it … */
+    bool owns_stripe;         /* I: … where this is true */
+    bool searching;           /* W: holds a searching token */
     bool over;                /* W: on the ended list, or about to be */
     bool greeted;             /* W: the start hook was called */
-    pool_task_fn held;        /* W: the first task, while the start hook runs */
-    bool owns_stripe;         /* I: nobody else writes … */
-    atomic_uint_fast64_t *done; /* I: … its stripe */
-    pool_t *pool;             /* I */
+    uint8_t naps;             /* W: so often in a row it saw tasks flow, ANTP_NAP_DOUBLINGS at most */
+    atomic_bool counted;      /* LA: a start to search has counted it in the crew */
+    bool left;                /* L: out of the crew */
     int number;               /* I: the n of <pool>/<n> */
-    struct antp_link link;    /* L: idle stack, ended list or free list */
     enum antp_order order;    /* L: the predicate of wake */
+    pool_t *pool;             /* I */
+    struct antp_link link;    /* L: idle stack, ended list or free list */
     int64_t parked_at;        /* L: ns */
     pthread_cond_t wake;      /* order != ANTP_STAY */
     pthread_t thread;         /* L */
@@ -195,7 +195,8 @@ static inline struct antp_worker *antp_worker_of(struct antp_link *link)
     return (struct antp_worker *)((char *)link - offsetof(struct antp_worker, link));
 }
 
-/* Worker records are allocated one at a time, with prealloc all at once. */
+/* Worker records are allocated as many at a time as there are already, up to sixteen; with
+ * prealloc all at once. */
 struct antp_chunk {
     struct antp_chunk *next;
     size_t used, size;

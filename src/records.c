@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CHUNK_MAX = 16 }; /* records */
+
 static bool add_chunk(pool_t *pool, size_t n)
 {
     if (n > SIZE_MAX / 2 / sizeof(struct antp_worker))
@@ -24,9 +26,17 @@ pool_err antp_worker_reserve(pool_t *pool, size_t n)
     return add_chunk(pool, n) ? POOL_OK : POOL_ERR_NO_MEMORY;
 }
 
+static bool make_room(pool_t *pool)
+{
+    if (pool->chunks != NULL && pool->chunks->used < pool->chunks->size)
+        return true;
+    int64_t n = antp_least(pool->numbered, CHUNK_MAX);
+    return add_chunk(pool, n > 0 ? (size_t)n : 1);
+}
+
 static struct antp_worker *new_record(pool_t *pool)
 {
-    if ((pool->chunks == NULL || pool->chunks->used == pool->chunks->size) && !add_chunk(pool, 1))
+    if (!make_room(pool))
         return NULL;
     struct antp_worker *worker = &pool->chunks->workers[pool->chunks->used];
     memset(worker, 0, sizeof *worker);
