@@ -89,6 +89,7 @@
 #ifndef ANTP_CELLS_MIN /* a test makes the ring so small that it turns within a few tasks */
 #define ANTP_CELLS_MIN 256
 #define ANTP_QUEUE_SLACK 65536 /* cells beyond the queue, for tasks whose worker is on its way */
+#define ANTP_CELLS_SPARE 128 /* cells beyond the limit: a full ring's submitter is not at the heels of its takers */
 #endif
 
 #define ANTP_LIKELY(x) __builtin_expect(!!(x), 1)

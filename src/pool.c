@@ -1,19 +1,11 @@
 /* Making and freeing a pool; the default pool. */
 #include "ring.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-enum { CELLS_MAX = 1 << 24, MAPPED_MIN = 65536 };
-
-/* Its address is the mark; a body of its own keeps linkers from folding it with others. */
-void antp_copied(void *unused)
-{
-    fprintf(stderr, "antpool: the mark of a copied task was called (%p)\n", unused);
-    abort();
-}
+enum { CELLS_MAX = 1 << 24, MAPPED_MIN = 32768 };
 
 void antp_set_cap_locked(pool_t *pool, int cap)
 {
@@ -26,14 +18,17 @@ void antp_set_cap_locked(pool_t *pool, int cap)
 
 /* ---- Memory ------------------------------------------------------------------------------- */
 
-/* A power of two >= min(limit, queue + ANTP_QUEUE_SLACK), at most CELLS_MAX. Zero-filled cells
- * are valid, so a large ring costs nothing at first; but positions run through all of it,
- * however few tasks are queued, hence the upper bound of 256 MiB. */
+/* A power of two >= min(limit + ANTP_CELLS_SPARE, queue + ANTP_QUEUE_SLACK), at most CELLS_MAX.
+ * Zero-filled cells are valid, so a large ring costs nothing at first; but positions run
+ * through all of it, however few tasks are queued, hence the upper bound of 256 MiB.
+ *
+ * The spare ones are for the processors: each fetches lines ahead of a row of writes. Where the
+ * row of a submitter ends just behind the row of a taker, it fetches what that is about to read. */
 static uint64_t cells_for(int cap, int queue)
 {
-    uint64_t limit = cap == POOL_UNLIMITED ? UINT64_MAX : (uint64_t)cap + (uint64_t)queue;
+    uint64_t wanted = cap == POOL_UNLIMITED ? UINT64_MAX : (uint64_t)cap + (uint64_t)queue + ANTP_CELLS_SPARE;
     uint64_t enough = (uint64_t)queue + ANTP_QUEUE_SLACK, cells = ANTP_CELLS_MIN;
-    while (cells < limit && cells < enough && cells < CELLS_MAX)
+    while (cells < wanted && cells < enough && cells < CELLS_MAX)
         cells *= 2;
     return cells;
 }

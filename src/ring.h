@@ -54,6 +54,8 @@
 
 /* Marks the cell of a copied task, whose arg then is its function; never called. */
 void antp_copied(void *);
+pool_err antp_make_copies(pool_t *);
+void antp_copy_in(pool_t *, uint64_t position, const struct antp_task *); /* of a claimed position */
 
 static inline void antp_prefetch_to_write(void *line)
 {
@@ -200,45 +202,20 @@ static inline enum antp_room antp_claim(pool_t *pool, uint64_t want, uint64_t *p
     }
 }
 
-static inline void antp_copy_word(unsigned char *to, const unsigned char *from)
-{
-    uint64_t word;
-    memcpy(&word, from, sizeof word);
-    memcpy(to, &word, sizeof word);
-}
-
-/* Few bytes go word by word, as the caller has most likely just written them: a wider load
- * would wait until those writes are in the cache, and the next swap of tail for that load. */
-static inline void antp_copy_in(unsigned char *to, const unsigned char *from, size_t size)
-{
-    if (ANTP_UNLIKELY(size < 8 || size > 32)) {
-        memcpy(to, from, size);
-        return;
-    }
-    if (size > 8)
-        antp_copy_word(to, from);
-    if (size > 16)
-        antp_copy_word(to + 8, from + 8);
-    if (size > 24)
-        antp_copy_word(to + 16, from + 16);
-    antp_copy_word(to + size - 8, from + size - 8);
-}
-
 /* Fills a claimed cell; the task may run, and its owner destroy the pool, before this
  * returns. */
 static inline void antp_publish(pool_t *pool, uint64_t position, const struct antp_task *task)
 {
     struct antp_cell *cell = &pool->cells[position & pool->mask];
-    if (task->copy == NULL) {
-        cell->arg = task->arg;
-        atomic_store_explicit(&cell->fn, task->fn, memory_order_release);
-        return;
+    pool_task_fn fn = task->fn;
+    void *arg = task->arg;
+    if (ANTP_UNLIKELY(task->copy != NULL)) {
+        antp_copy_in(pool, position, task);
+        memcpy(&arg, &fn, sizeof arg);
+        fn = antp_copied;
     }
-    struct antp_copy *copies = atomic_load_explicit(&pool->copies, memory_order_acquire);
-    antp_prefetch_to_write(&copies[(position + ANTP_AHEAD) & pool->mask]);
-    antp_copy_in(copies[position & pool->mask].data, task->copy, task->size);
-    memcpy(&cell->arg, &task->fn, sizeof cell->arg);
-    atomic_store_explicit(&cell->fn, antp_copied, memory_order_release);
+    cell->arg = arg;
+    atomic_store_explicit(&cell->fn, fn, memory_order_release);
 }
 
 /* A line that both cores have read is dear to write. So who takes the copy asks for its line

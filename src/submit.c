@@ -282,31 +282,26 @@ pool_err pool_invoke(pool_t *pool, void *arg)
     return pool_submit(pool, pool == NULL ? NULL : pool->func, arg);
 }
 
-/* The first copy of a pool makes room for the copies of all later ones. */
-static pool_err need_copies(pool_t *pool)
+static inline pool_err need_copies(pool_t *pool)
 {
     if (ANTP_LIKELY(atomic_load_explicit(&pool->copies, memory_order_acquire) != NULL))
         return POOL_OK;
-    antp_enter(pool);
-    antp_lock(&pool->lock);
-    struct antp_copy *copies = atomic_load(&pool->copies);
-    if (copies == NULL && (copies = aligned_alloc(ANTP_APART, (pool->mask + 1) * sizeof *copies)) != NULL)
-        atomic_store_explicit(&pool->copies, copies, memory_order_release);
-    antp_exit_locked(pool);
-    antp_unlock(&pool->lock);
-    return copies == NULL ? POOL_ERR_NO_MEMORY : POOL_OK;
+    return antp_make_copies(pool);
 }
 
 pool_err pool_submit_copy(pool_t *pool, pool_task_fn fn, const void *data, size_t size)
 {
-    if (size > POOL_COPY_MAX || (data == NULL && size > 0))
-        return POOL_ERR_INVALID;
+    if (ANTP_UNLIKELY(size > POOL_COPY_MAX || data == NULL)) {
+        if (size > 0)
+            return POOL_ERR_INVALID;
+        data = "";
+    }
     pool_err err = check(pool, fn);
     if (err == POOL_OK)
         err = need_copies(pool);
     if (err != POOL_OK)
         return err;
-    return submit(pool, &(struct antp_task){fn, NULL, data != NULL ? data : "", size});
+    return submit(pool, &(struct antp_task){fn, NULL, data, size});
 }
 
 /* As many as fit at once; 0: the first of them has to go the long way. */
