@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { CELLS_MAX = 1 << 24, MAPPED_MIN = 32768 };
+enum { CELLS_MAX = 1 << 24, MAPPED_MIN = 32768, SPARED_MAX = 65536 };
 
 void antp_set_cap_locked(pool_t *pool, int cap)
 {
@@ -18,15 +18,18 @@ void antp_set_cap_locked(pool_t *pool, int cap)
 
 /* ---- Memory ------------------------------------------------------------------------------- */
 
-/* A power of two >= min(limit + ANTP_CELLS_SPARE, queue + ANTP_QUEUE_SLACK), at most CELLS_MAX.
+/* A power of two >= min(limit and spare cells, queue + ANTP_QUEUE_SLACK), at most CELLS_MAX.
  * Zero-filled cells are valid, so a large ring costs nothing at first; but positions run
  * through all of it, however few tasks are queued, hence the upper bound of 256 MiB.
  *
  * The spare ones are for the processors: each fetches lines ahead of a row of writes. Where the
- * row of a submitter ends just behind the row of a taker, it fetches what that is about to read. */
+ * row of a submitter ends just behind the row of a taker, it fetches what that is about to read.
+ * That is not worth doubling a MiB. */
 static uint64_t cells_for(int cap, int queue)
 {
-    uint64_t wanted = cap == POOL_UNLIMITED ? UINT64_MAX : (uint64_t)cap + (uint64_t)queue + ANTP_CELLS_SPARE;
+    uint64_t wanted = cap == POOL_UNLIMITED ? UINT64_MAX : (uint64_t)cap + (uint64_t)queue;
+    if (wanted < SPARED_MAX)
+        wanted += ANTP_CELLS_SPARE;
     uint64_t enough = (uint64_t)queue + ANTP_QUEUE_SLACK, cells = ANTP_CELLS_MIN;
     while (cells < wanted && cells < enough && cells < CELLS_MAX)
         cells *= 2;

@@ -15,6 +15,14 @@ static void leave_locked(struct antp_worker *worker)
     antp_break_deadlock_locked(worker->pool);
 }
 
+/* Rule 4 for a worker that may have left: whether it has. */
+static bool has_left(const struct antp_worker *worker)
+{
+    if (worker->left && antp_has_work(worker->pool))
+        antp_wake(worker->pool);
+    return worker->left;
+}
+
 bool antp_leave_if_surplus(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
@@ -25,9 +33,7 @@ bool antp_leave_if_surplus(struct antp_worker *worker)
         antp_dismiss_locked(pool);
     }
     antp_unlock(&pool->lock);
-    if (worker->left && antp_has_work(pool)) /* rule 4 */
-        antp_wake(pool);
-    return worker->left;
+    return has_left(worker);
 }
 
 /* The last worker may leave if nobody needs it or another takes its place. */
@@ -47,9 +53,7 @@ bool antp_lose_worker(struct antp_worker *worker)
         antp_dismiss_locked(pool);
     }
     antp_unlock(&pool->lock);
-    if (worker->left && antp_has_work(pool)) /* rule 4 */
-        antp_wake(pool);
-    return worker->left;
+    return has_left(worker);
 }
 
 /* ---- Parking ------------------------------------------------------------------------------ */
@@ -168,9 +172,7 @@ bool antp_park(struct antp_worker *worker)
     }
     bool ask = wants_janitor_locked(pool); /* for a napper that was laid down */
     antp_unlock(&pool->lock);
-    if (worker->left && antp_has_work(pool)) /* rule 4 */
-        antp_wake(pool);
     if (ask)
         antp_janitor_arm(pool, antp_add(antp_now(), pool->expiry_ns));
-    return !worker->left;
+    return !has_left(worker);
 }
