@@ -15,12 +15,11 @@ static void leave_locked(struct antp_worker *worker)
     antp_break_deadlock_locked(worker->pool);
 }
 
-/* Rule 4 for a worker that may have left: whether it has. */
-static bool has_left(const struct antp_worker *worker)
+/* Rule 4, for a worker that may have left. */
+static void look_back(const struct antp_worker *worker)
 {
     if (worker->left && antp_has_work(worker->pool))
         antp_wake(worker->pool);
-    return worker->left;
 }
 
 bool antp_leave_if_surplus(struct antp_worker *worker)
@@ -33,7 +32,8 @@ bool antp_leave_if_surplus(struct antp_worker *worker)
         antp_dismiss_locked(pool);
     }
     antp_unlock(&pool->lock);
-    return has_left(worker);
+    look_back(worker);
+    return worker->left;
 }
 
 /* The last worker may leave if nobody needs it or another takes its place. */
@@ -53,7 +53,8 @@ bool antp_lose_worker(struct antp_worker *worker)
         antp_dismiss_locked(pool);
     }
     antp_unlock(&pool->lock);
-    return has_left(worker);
+    look_back(worker);
+    return worker->left;
 }
 
 /* ---- Parking ------------------------------------------------------------------------------ */
@@ -172,7 +173,8 @@ bool antp_park(struct antp_worker *worker)
     }
     bool ask = wants_janitor_locked(pool); /* for a napper that was laid down */
     antp_unlock(&pool->lock);
+    look_back(worker);
     if (ask)
         antp_janitor_arm(pool, antp_add(antp_now(), pool->expiry_ns));
-    return !has_left(worker);
+    return !worker->left;
 }

@@ -17,6 +17,8 @@ static void check_copy(const unsigned char *copy, size_t size)
     for (size_t i = 0; i < size; i++)
         if (copy[i] != (unsigned char)(size + i))
             atomic_fetch_add(&copies.wrong, 1);
+    if (copy == NULL)
+        atomic_fetch_add(&copies.wrong, 1);
     if ((uintptr_t)copy % _Alignof(max_align_t) != 0)
         atomic_fetch_add(&copies.misaligned, 1);
     atomic_fetch_add(&copies.seen[size], 1);
