@@ -79,9 +79,6 @@ static pool_err start_locked(pool_t *pool, bool searching)
         return POOL_ERR_NO_MEMORY;
     atomic_store(&worker->counted, false);
     worker->left = false;
-    worker->over = false;
-    worker->greeted = false;
-    worker->held = NULL;
     worker->searching = false;
     if (searching)
         antp_begin_search(worker);
@@ -239,7 +236,7 @@ static bool tasks_last(const struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
     int64_t took = atomic_load_explicit(&pool->each_took, memory_order_relaxed); /* 0: not known yet */
-    return worker->others >= ANTP_LASTING_NS && (took == 0 || took >= ANTP_LASTING_NS) &&
+    return worker->own->others >= ANTP_LASTING_NS && (took == 0 || took >= ANTP_LASTING_NS) &&
            antp_workers(atomic_load(&pool->crew)) > 2;
 }
 

@@ -162,24 +162,30 @@ static inline void antp_list_remove(struct antp_link *item)
 
 enum antp_order { ANTP_STAY, ANTP_SEARCH, ANTP_LEAVE };
 
-/* Type-stable: freed with the pool only, so a wake-up may be sent after the unlock. */
+/* What only the worker's own thread uses: on its stack, whose page is in use anyway. */
+struct antp_own {
+    struct antp_frame frame;
+    uint64_t tail_seen;         /* a lower bound of tail's position */
+    int64_t others;             /* ns from one task that others took to the next, as it last saw them */
+    int64_t pace;               /* ns from one task taken to the next, when it last found none */
+    uint64_t ran;               /* tasks */
+    int64_t spell_at;           /* its spell began then (ns) … */
+    uint64_t spell_ran;         /* … when it had run so many */
+    pool_task_fn held;          /* the first task, while the start hook runs */
+    atomic_uint_fast64_t *done; /* its stripe; nobody else writes it … */
+    bool owns_stripe;           /* … where this is true */
+    bool over;                  /* on the ended list, or about to be */
+    bool greeted;               /* the start hook was called */
+    uint8_t naps;               /* so often in a row it saw tasks flow, ANTP_NAP_DOUBLINGS at most */
+};
+
+/* Type-stable: freed with the pool only, so a wake-up may be sent after the unlock. There may
+ * be many thousands, so what need not be here is in antp_own. */
 struct antp_worker {
-    alignas(ANTP_LINE) struct antp_frame *frame; /* W: on its thread's stack, whose page is in use anyway */
-    uint64_t tail_seen;       /* W: a lower bound of tail's position */
+    alignas(ANTP_LINE) struct antp_own *own; /* W: valid while its thread runs */
     int64_t looked_at;        /* W: searches since then (ns), or has looked at the flow then, */
     uint64_t head_then;       /* W: when head was here; both set by whoever hands the token */
-    int64_t others;           /* W: ns from one task that others took to the next, as it last saw them */
-    int64_t pace;             /* W: ns from one task taken to the next, when it last found none */
-    uint64_t ran;             /* W: tasks */
-    int64_t spell_at;         /* W: its spell began then (ns) … */
-    uint64_t spell_ran;       /* W: … when it had run so many */
-    pool_task_fn held;        /* W: the first task, while the start hook runs */
-    atomic_uint_fast64_t *done; /* I: its stripe; nobody else writes it … */
-    bool owns_stripe;         /* I: … where this is true */
     bool searching;           /* W: holds a searching token */
-    bool over;                /* W: on the ended list, or about to be */
-    bool greeted;             /* W: the start hook was called */
-    uint8_t naps;             /* W: so often in a row it saw tasks flow, ANTP_NAP_DOUBLINGS at most */
     atomic_bool counted;      /* LA: a start to search has counted it in the crew */
     bool left;                /* L: out of the crew */
     int number;               /* I: the n of <pool>/<n> */

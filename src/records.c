@@ -45,8 +45,6 @@ static struct antp_worker *new_record(pool_t *pool)
     pool->chunks->used++;
     worker->pool = pool;
     worker->number = pool->numbered++;
-    worker->owns_stripe = (uint64_t)worker->number < pool->stripe_mask;
-    worker->done = worker->owns_stripe ? &pool->stripes[worker->number].done : &antp_shared_stripe(pool)->done;
     antp_list_init(&worker->link);
     return worker;
 }

@@ -16,15 +16,17 @@
 /* A spell is what a worker runs from one search to the next. */
 void antp_begin_spell(struct antp_worker *worker)
 {
-    worker->spell_at = antp_now();
-    worker->spell_ran = worker->ran;
+    struct antp_own *own = worker->own;
+    own->spell_at = antp_now();
+    own->spell_ran = own->ran;
 }
 
 void antp_end_spell(struct antp_worker *worker)
 {
-    uint64_t ran = worker->ran - worker->spell_ran;
+    struct antp_own *own = worker->own;
+    uint64_t ran = own->ran - own->spell_ran;
     if (ran > 0)
-        atomic_store_explicit(&worker->pool->each_took, (antp_now() - worker->spell_at) / (int64_t)ran,
+        atomic_store_explicit(&worker->pool->each_took, (antp_now() - own->spell_at) / (int64_t)ran,
                               memory_order_relaxed);
 }
 
@@ -72,7 +74,7 @@ static bool look_again(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
     int64_t now = antp_now(), until = now + pool->spin_ns;
-    int64_t each = worker->pace = antp_pace(&pool->work_pace, atomic_load(&pool->head), now);
+    int64_t each = worker->own->pace = antp_pace(&pool->work_pace, atomic_load(&pool->head), now);
     if (!worth_a_look(pool, each) || atomic_exchange(&pool->spinning, true))
         return false;
     if (!worker->searching)
@@ -107,8 +109,8 @@ static bool tasks_flow(struct antp_worker *worker)
     int64_t queued = (int64_t)(ANTP_POSITION(atomic_load(&pool->tail)) - head);
     worker->looked_at = now;
     worker->head_then = head;
-    worker->others = taken == 0 ? spent : spent / taken;
-    int64_t each = taken == 0 ? ANTP_NEVER : worker->others;
+    int64_t others = worker->own->others = taken == 0 ? spent : spent / taken;
+    int64_t each = taken == 0 ? ANTP_NEVER : others;
     return each < ANTP_FLOW_NS || (each < ANTP_STREAM_NS && queued * each < ANTP_DRAIN_NS);
 }
 
@@ -116,12 +118,13 @@ static bool tasks_flow(struct antp_worker *worker)
  * naps once more, and queued tasks wait for that. */
 static bool nap_while_tasks_flow(struct antp_worker *worker)
 {
-    if (!tasks_flow(worker) || !antp_nap(worker, (int64_t)ANTP_NAP_NS << worker->naps)) {
-        worker->naps = 0;
+    struct antp_own *own = worker->own;
+    if (!tasks_flow(worker) || !antp_nap(worker, (int64_t)ANTP_NAP_NS << own->naps)) {
+        own->naps = 0;
         return false;
     }
-    if (worker->naps < ANTP_NAP_DOUBLINGS)
-        worker->naps++;
+    if (own->naps < ANTP_NAP_DOUBLINGS)
+        own->naps++;
     return true;
 }
 
@@ -129,7 +132,7 @@ static bool nap_while_tasks_flow(struct antp_worker *worker)
  * wake-up. To park would be to be woken again for each second task. */
 static bool is_one_too_many(struct antp_worker *worker)
 {
-    return worker->pace < ANTP_SOON_NS &&
+    return worker->own->pace < ANTP_SOON_NS &&
            atomic_load_explicit(&worker->pool->each_took, memory_order_relaxed) < ANTP_STREAM_NS;
 }
 
@@ -159,7 +162,7 @@ bool antp_seek(struct antp_worker *worker, enum antp_take why)
                 return false;
             continue;
         }
-        switch (antp_take_task(pool, &worker->tail_seen, 0, &worker->frame->task)) {
+        switch (antp_take_task(pool, &worker->own->tail_seen, 0, &worker->own->frame.task)) {
         case ANTP_TAKE_OK: return true;
         case ANTP_TAKE_UNPUBLISHED:
             antp_look_pause(looks++); /* its submitter has claimed it and may be preempted */

@@ -1,6 +1,8 @@
 /* A worker's life: take, run, count, and the end. How it looks for work is in search.c. */
 #include "ring.h"
 
+#include <string.h>
+
 /* ---- Finishing ---------------------------------------------------------------------------- */
 
 /* Waiters are let in when the queue runs low or the oldest has waited long: instantly for
@@ -43,7 +45,7 @@ void antp_finished(pool_t *pool, uint64_t n)
  * the swap of head stands in place of the add. */
 static void settle(struct antp_worker *worker)
 {
-    atomic_fetch_add(worker->done, 0);
+    atomic_fetch_add(worker->own->done, 0);
     if (ANTP_UNLIKELY(somebody_waits(worker->pool)))
         antp_attend(worker->pool);
 }
@@ -51,11 +53,12 @@ static void settle(struct antp_worker *worker)
 /* A stripe of its own needs no locked instruction. */
 static inline void count_finished(struct antp_worker *worker)
 {
-    if (ANTP_LIKELY(worker->owns_stripe))
-        atomic_store_explicit(worker->done, atomic_load_explicit(worker->done, memory_order_relaxed) + 1,
+    atomic_uint_fast64_t *done = worker->own->done;
+    if (ANTP_LIKELY(worker->own->owns_stripe))
+        atomic_store_explicit(done, atomic_load_explicit(done, memory_order_relaxed) + 1,
                               memory_order_release); /* pairs with antp_done */
     else
-        atomic_fetch_add(worker->done, 1);
+        atomic_fetch_add(done, 1);
 }
 
 /* ---- The loop ----------------------------------------------------------------------------- */
@@ -69,16 +72,16 @@ static void end_forked(const struct antp_worker *worker)
 
 static void finish_task(struct antp_worker *worker)
 {
-    worker->frame->task.fn = NULL;
+    worker->own->frame.task.fn = NULL;
     end_forked(worker);
-    worker->ran++;
+    worker->own->ran++;
     count_finished(worker);
 }
 
 static void recover_from_panic(struct antp_worker *worker)
 {
     antp_thread_mask_worker();
-    worker->frame->handling_panic = false;
+    worker->own->frame.handling_panic = false;
     finish_task(worker);
 }
 
@@ -87,17 +90,18 @@ static void recover_from_panic(struct antp_worker *worker)
 static void greet(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
-    if (worker->greeted)
+    struct antp_own *own = worker->own;
+    if (own->greeted)
         return;
-    worker->greeted = true;
+    own->greeted = true;
     if (pool->on_thread_start == NULL)
         return;
-    worker->held = worker->frame->task.fn;
-    worker->frame->task.fn = NULL; /* the hook is no task */
+    own->held = own->frame.task.fn;
+    own->frame.task.fn = NULL; /* the hook is no task */
     pool->on_thread_start(pool->thread_user);
     end_forked(worker);
-    worker->frame->task.fn = worker->held;
-    worker->held = NULL;
+    own->frame.task.fn = own->held;
+    own->held = NULL;
 }
 
 static void got_task(struct antp_worker *worker)
@@ -115,8 +119,9 @@ static inline enum antp_take take_at_once(struct antp_worker *worker)
 {
     if (ANTP_UNLIKELY(worker->searching || atomic_load_explicit(&worker->pool->surplus, memory_order_relaxed)))
         return ANTP_TAKE_EMPTY;
-    bool in_stream = worker->ran - worker->spell_ran > ANTP_IN_STREAM;
-    return antp_take_task(worker->pool, &worker->tail_seen, in_stream ? ANTP_FEW : 0, &worker->frame->task);
+    struct antp_own *own = worker->own;
+    bool in_stream = own->ran - own->spell_ran > ANTP_IN_STREAM;
+    return antp_take_task(worker->pool, &own->tail_seen, in_stream ? ANTP_FEW : 0, &own->frame.task);
 }
 
 static bool seek_task(struct antp_worker *worker, enum antp_take why)
@@ -149,12 +154,12 @@ static void worker_exits(void *worker);
 static void run_tasks(struct antp_worker *worker)
 {
     pthread_cleanup_push(worker_exits, worker);
-    if (sigsetjmp(worker->frame->recover, 0) != 0)
+    if (sigsetjmp(worker->own->frame.recover, 0) != 0)
         recover_from_panic(worker);
     if (!worker->searching)
         greet(worker);
-    while (worker->frame->task.fn != NULL || next_task(worker)) {
-        worker->frame->task.fn(worker->frame->task.arg);
+    while (worker->own->frame.task.fn != NULL || next_task(worker)) {
+        worker->own->frame.task.fn(worker->own->frame.task.arg);
         finish_task(worker);
     }
     pthread_cleanup_pop(1);
@@ -172,11 +177,12 @@ static void report_exit(struct antp_worker *worker)
 static void end_worker(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
-    worker->over = true;
-    worker->frame->worker = -1; /* out of the crew: a submit of the hook is an outsider's */
-    if (worker->greeted && pool->on_thread_exit != NULL)
+    struct antp_own *own = worker->own;
+    own->over = true;
+    own->frame.worker = -1; /* out of the crew: a submit of the hook is an outsider's */
+    if (own->greeted && pool->on_thread_exit != NULL)
         pool->on_thread_exit(pool->thread_user);
-    antp_frame_pop(worker->frame);
+    antp_frame_pop(&own->frame);
     antp_lock(&pool->lock);
     pool->alive--;
     antp_list_append(&pool->ended, &worker->link);
@@ -191,19 +197,20 @@ static void end_worker(struct antp_worker *worker)
 static void worker_exits(void *arg)
 {
     struct antp_worker *worker = arg;
+    struct antp_own *own = worker->own;
     if (antp_forked(worker->pool))
-        antp_frame_pop(worker->frame); /* it ends with this stack, before what runs at exit */
-    if (antp_forked(worker->pool) || worker->over)
+        antp_frame_pop(&own->frame); /* it ends with this stack, before what runs at exit */
+    if (antp_forked(worker->pool) || own->over)
         return;
-    if (worker->held != NULL) { /* by pthread_exit in the start hook: the task still runs */
-        worker->frame->task.fn = worker->held;
-        worker->held = NULL;
+    if (own->held != NULL) { /* by pthread_exit in the start hook: the task still runs */
+        own->frame.task.fn = own->held;
+        own->held = NULL;
         run_tasks(worker);
         return;
     }
     if (!worker->left) {
         report_exit(worker);
-        if (worker->frame->task.fn != NULL)
+        if (own->frame.task.fn != NULL)
             finish_task(worker);
         settle(worker);
         if (!antp_lose_worker(worker)) {
@@ -214,18 +221,28 @@ static void worker_exits(void *arg)
     end_worker(worker);
 }
 
+/* A record may have had threads before this one. */
+static void begin_own(struct antp_worker *worker, struct antp_own *own)
+{
+    pool_t *pool = worker->pool;
+    memset(own, 0, sizeof *own);
+    own->owns_stripe = (uint64_t)worker->number < pool->stripe_mask;
+    own->done = own->owns_stripe ? &pool->stripes[worker->number].done : &antp_shared_stripe(pool)->done;
+    antp_frame_push(&own->frame, pool, worker->number);
+    worker->own = own;
+}
+
 void *antp_worker_main(void *arg)
 {
     struct antp_worker *worker = arg;
-    struct antp_frame frame;
+    struct antp_own own;
     pool_t *pool = worker->pool;
     if (!atomic_load(&worker->counted)) {
         antp_lock(&pool->lock); /* held by who started it, until it is counted */
         antp_unlock(&pool->lock);
     }
     antp_thread_settle(worker);
-    antp_frame_push(&frame, pool, worker->number);
-    worker->frame = &frame;
+    begin_own(worker, &own);
     antp_begin_spell(worker);
     run_tasks(worker);
     return NULL;
