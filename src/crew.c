@@ -82,7 +82,6 @@ static pool_err start_locked(pool_t *pool, bool searching)
     worker->searching = false;
     if (searching)
         antp_begin_search(worker);
-    worker->order = ANTP_STAY;
     pool_err err = antp_thread_start(worker, antp_worker_main);
     if (err != POOL_OK) {
         antp_list_append(&pool->spare, &worker->link);
@@ -184,7 +183,7 @@ static bool pass_token(pool_t *pool, struct start *start)
     bool passed = worker != NULL || start_for_token_locked(pool, start);
     antp_unlock(&pool->lock);
     if (worker != NULL)
-        antp_cond_signal(&worker->wake); /* after the unlock: its record outlives the thread */
+        antp_sem_post(&worker->wake); /* after the unlock: its record outlives the thread */
     return passed;
 }
 

@@ -31,7 +31,6 @@ struct antp_worker *antp_call_idle_locked(pool_t *pool)
     struct antp_worker *worker = antp_worker_of(pool->idle.prev);
     antp_list_remove(&worker->link);
     atomic_fetch_sub(&pool->crew, ANTP_IDLE);
-    worker->order = ANTP_SEARCH;
     antp_begin_search(worker);
     return worker;
 }
@@ -69,8 +68,7 @@ static void retire_idle_locked(struct antp_worker *worker)
     antp_list_remove(&worker->link);
     antp_take_out_locked(worker->pool, ANTP_IDLE + ANTP_WORKER);
     worker->left = true;
-    worker->order = ANTP_LEAVE;
-    antp_cond_signal(&worker->wake);
+    antp_sem_post(&worker->wake);
 }
 
 void antp_dismiss_locked(pool_t *pool)

@@ -41,7 +41,9 @@
  *
  * Lock order: janitor lifecycle, janitor, pool, multipool. No callback runs under any of them. A
  * condition variable has at most one waiter (glibc before 2.41 can lose a signal
- * otherwise, bug 25847) and its predicate changes under pool->lock only.
+ * otherwise, bug 25847) and its predicate changes under pool->lock only. An idle worker waits
+ * on a semaphore instead, which it need not lock the pool for: glibc's wait on a condition takes
+ * the mutex as if others waited for it, so that each unlock after it is a system call.
  */
 #ifndef ANTPOOL_INTERNAL_H
 #define ANTPOOL_INTERNAL_H
@@ -51,6 +53,7 @@
 #endif
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -60,8 +63,7 @@
 
 #include "antpool.h"
 
-#define ANTP_LINE 64   /* bytes of a cache line */
-#define ANTP_APART 128 /* two of them: adjacent ones are prefetched in pairs */
+#define ANTP_APART 128 /* bytes: two cache lines, since adjacent ones are prefetched in pairs */
 #define ANTP_STRIPES_MAX 16
 #define ANTP_IN_STREAM 8 /* tasks in a row, after which a worker is in a stream … */
 #define ANTP_FEW 16  /* … and lets gather what is less than this */
@@ -160,8 +162,6 @@ static inline void antp_list_remove(struct antp_link *item)
 
 /* ---- Workers -------------------------------------------------------------------------- */
 
-enum antp_order { ANTP_STAY, ANTP_SEARCH, ANTP_LEAVE };
-
 /* What only the worker's own thread uses: on its stack, whose page is in use anyway. */
 struct antp_own {
     struct antp_frame frame;
@@ -182,18 +182,17 @@ struct antp_own {
 /* Type-stable: freed with the pool only, so a wake-up may be sent after the unlock. There may
  * be many thousands, so what need not be here is in antp_own. */
 struct antp_worker {
-    alignas(ANTP_LINE) struct antp_own *own; /* W: valid while its thread runs */
+    struct antp_own *own;     /* W: valid while its thread runs */
     int64_t looked_at;        /* W: searches since then (ns), or has looked at the flow then, */
     uint64_t head_then;       /* W: when head was here; both set by whoever hands the token */
     bool searching;           /* W: holds a searching token */
     atomic_bool counted;      /* LA: a start to search has counted it in the crew */
     bool left;                /* L: out of the crew */
     int number;               /* I: the n of <pool>/<n> */
-    enum antp_order order;    /* L: the predicate of wake */
     pool_t *pool;             /* I */
     struct antp_link link;    /* L: idle stack, ended list or free list */
     int64_t parked_at;        /* L: ns */
-    pthread_cond_t wake;      /* order != ANTP_STAY */
+    sem_t wake;               /* posted once by whoever takes it off the stack, after saying why */
     pthread_t thread;         /* L */
 };
 
@@ -367,6 +366,11 @@ void antp_cond_fini(pthread_cond_t *);
 void antp_cond_signal(pthread_cond_t *);
 void antp_cond_wait(pthread_cond_t *, pthread_mutex_t *);
 bool antp_cond_wait_until(pthread_cond_t *, pthread_mutex_t *, int64_t deadline); /* false: time is up */
+int antp_sem_init(sem_t *);
+void antp_sem_fini(sem_t *);
+void antp_sem_post(sem_t *);
+void antp_sem_wait(sem_t *);
+bool antp_sem_wait_until(sem_t *, int64_t deadline); /* false: time is up */
 pool_err antp_sleeper_init(struct antp_sleeper *);
 void antp_sleeper_fini(struct antp_sleeper *);
 bool antp_sleep_locked(pthread_mutex_t *, struct antp_sleeper *, int64_t deadline); /* false: time is up */

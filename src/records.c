@@ -11,7 +11,7 @@ static bool add_chunk(pool_t *pool, size_t n)
 {
     if (n > SIZE_MAX / 2 / sizeof(struct antp_worker))
         return false;
-    struct antp_chunk *chunk = aligned_alloc(ANTP_LINE, sizeof *chunk + n * sizeof *chunk->workers);
+    struct antp_chunk *chunk = malloc(sizeof *chunk + n * sizeof *chunk->workers);
     if (chunk == NULL)
         return false;
     chunk->used = 0;
@@ -40,7 +40,7 @@ static struct antp_worker *new_record(pool_t *pool)
         return NULL;
     struct antp_worker *worker = &pool->chunks->workers[pool->chunks->used];
     memset(worker, 0, sizeof *worker);
-    if (antp_cond_init(&worker->wake) != 0)
+    if (antp_sem_init(&worker->wake) != 0)
         return NULL;
     pool->chunks->used++;
     worker->pool = pool;
@@ -90,7 +90,7 @@ void antp_worker_free_all(pool_t *pool)
     for (struct antp_chunk *chunk = pool->chunks, *next; chunk != NULL; chunk = next) {
         next = chunk->next;
         for (size_t i = 0; i < chunk->used && !antp_forked(pool); i++)
-            antp_cond_fini(&chunk->workers[i].wake);
+            antp_sem_fini(&chunk->workers[i].wake);
         free(chunk);
     }
 }

@@ -67,30 +67,11 @@ static bool wants_janitor_locked(pool_t *pool)
     return ask;
 }
 
-/* On the stack: until it is handed a token or told to leave. */
-static void await_order_locked(struct antp_worker *worker)
-{
-    while (worker->order == ANTP_STAY)
-        antp_cond_wait(&worker->wake, &worker->pool->lock);
-}
-
-static void sleep_locked(struct antp_worker *worker)
-{
-    pool_t *pool = worker->pool;
-    worker->order = ANTP_STAY;
-    worker->parked_at = antp_now();
-    if (wants_janitor_locked(pool)) {
-        antp_unlock(&pool->lock); /* lock order: janitor, pool */
-        antp_janitor_arm(pool, antp_add(worker->parked_at, pool->expiry_ns));
-        antp_lock(&pool->lock);
-    }
-    await_order_locked(worker);
-}
-
 /* Rule 3; true: work came meanwhile. */
 static bool sees_work_locked(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
+    worker->parked_at = antp_now();
     antp_list_append(&pool->idle, &worker->link);
     atomic_fetch_add(&pool->crew, worker->searching ? ANTP_IDLE - ANTP_SEARCHING : ANTP_IDLE);
     worker->searching = false;
@@ -132,9 +113,18 @@ static bool may_nap_locked(pool_t *pool)
     return atomic_load(&pool->napper) == NULL && antp_awake(crew) > 1;
 }
 
-static bool naps_locked(struct antp_worker *worker)
+/* False: it was laid down. */
+static bool end_nap(struct antp_worker *worker)
 {
-    return atomic_load(&worker->pool->napper) == worker;
+    pool_t *pool = worker->pool;
+    antp_lock(&pool->lock);
+    bool naps = atomic_load(&pool->napper) == worker;
+    if (naps) {
+        atomic_store_explicit(&pool->token_at, antp_now(), memory_order_relaxed); /* not late */
+        atomic_store(&pool->napper, NULL);
+    }
+    antp_unlock(&pool->lock);
+    return naps;
 }
 
 bool antp_nap(struct antp_worker *worker, int64_t ns)
@@ -142,25 +132,21 @@ bool antp_nap(struct antp_worker *worker, int64_t ns)
     pool_t *pool = worker->pool;
     antp_lock(&pool->lock);
     bool nap = may_nap_locked(pool);
-    if (nap) {
-        int64_t until = antp_add(antp_now(), ns);
+    if (nap)
         atomic_store(&pool->napper, worker);
-        worker->order = ANTP_STAY;
-        while (naps_locked(worker) && antp_cond_wait_until(&worker->wake, &pool->lock, until)) {}
-        if (naps_locked(worker)) {
-            atomic_store_explicit(&pool->token_at, antp_now(), memory_order_relaxed); /* not late */
-            atomic_store(&pool->napper, NULL);
-        } else {
-            await_order_locked(worker);
-        }
-    }
     antp_unlock(&pool->lock);
-    return nap;
+    if (!nap)
+        return false;
+    bool called = antp_sem_wait_until(&worker->wake, antp_add(antp_now(), ns));
+    if (!end_nap(worker) && !called) /* the lock in any case: TSan does not know sem_clockwait */
+        antp_sem_wait(&worker->wake);
+    return true;
 }
 
 bool antp_park(struct antp_worker *worker)
 {
     pool_t *pool = worker->pool;
+    bool sleeps = false;
     antp_lock(&pool->lock);
     lay_napper_down_locked(pool);
     if (atomic_load(&pool->surplus))
@@ -168,13 +154,15 @@ bool antp_park(struct antp_worker *worker)
     if (antp_closed_and_drained(pool) || atomic_load(&pool->surplus)) {
         leave_locked(worker);
         antp_dismiss_locked(pool);
-    } else if (!sees_work_locked(worker)) {
-        sleep_locked(worker);
+    } else {
+        sleeps = !sees_work_locked(worker);
     }
-    bool ask = wants_janitor_locked(pool); /* for a napper that was laid down */
+    bool ask = wants_janitor_locked(pool); /* for a napper that was laid down, too */
     antp_unlock(&pool->lock);
-    look_back(worker);
-    if (ask)
+    if (ask) /* lock order: janitor, pool */
         antp_janitor_arm(pool, antp_add(antp_now(), pool->expiry_ns));
+    if (sleeps)
+        antp_sem_wait(&worker->wake);
+    look_back(worker);
     return !worker->left;
 }

@@ -7,6 +7,12 @@
 #include <string.h>
 #include <time.h>
 
+#if defined(__GLIBC__)
+#if __GLIBC_PREREQ(2, 30)
+#define ANTP_HAS_SEM_CLOCKWAIT 1
+#endif
+#endif
+
 /* What cannot fail unless memory is corrupt or the caller destroyed the pool under us. */
 static void must(int error, const char *what)
 {
@@ -107,6 +113,53 @@ bool antp_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t 
         return false;
     must(error, "timed wait");
     return true;
+}
+
+int antp_sem_init(sem_t *sem)
+{
+    return sem_init(sem, 0, 0) == 0 ? 0 : errno;
+}
+
+void antp_sem_fini(sem_t *sem)
+{
+    must(sem_destroy(sem) == 0 ? 0 : errno, "destroy a semaphore");
+}
+
+void antp_sem_post(sem_t *sem)
+{
+    must(sem_post(sem) == 0 ? 0 : errno, "post");
+}
+
+/* A signal handler may interrupt it, SIGPROF's for one. */
+void antp_sem_wait(sem_t *sem)
+{
+    while (sem_wait(sem) != 0)
+        must(errno == EINTR ? 0 : errno, "wait");
+}
+
+/* By the monotonic clock where that is to be had; elsewhere a wall clock that is set meanwhile
+ * makes the wait too short or too long. */
+static int timed_wait(sem_t *sem, int64_t deadline)
+{
+#ifdef ANTP_HAS_SEM_CLOCKWAIT
+    struct timespec t = {(time_t)(deadline / 1000000000), (long)(deadline % 1000000000)};
+    return sem_clockwait(sem, CLOCK_MONOTONIC, &t) == 0 ? 0 : errno;
+#else
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    int64_t until = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec + (deadline - antp_now());
+    t.tv_sec = (time_t)(until / 1000000000);
+    t.tv_nsec = (long)(until % 1000000000);
+    return sem_timedwait(sem, &t) == 0 ? 0 : errno;
+#endif
+}
+
+bool antp_sem_wait_until(sem_t *sem, int64_t deadline)
+{
+    int error;
+    while ((error = timed_wait(sem, deadline)) != 0 && error != ETIMEDOUT)
+        must(error == EINTR ? 0 : error, "timed wait");
+    return error == 0;
 }
 
 pool_err antp_sleeper_init(struct antp_sleeper *sleeper)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,6 +213,16 @@ int __wrap_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *att
     if (hook != NULL)
         hook();
     return must_fail(INJECT_SYNC, 0) ? EAGAIN : __real_pthread_cond_init(cond, attr);
+}
+
+int __real_sem_init(sem_t *sem, int shared, unsigned value);
+int __wrap_sem_init(sem_t *sem, int shared, unsigned value);
+int __wrap_sem_init(sem_t *sem, int shared, unsigned value)
+{
+    if (!must_fail(INJECT_SYNC, 0))
+        return __real_sem_init(sem, shared, value);
+    errno = ENOSPC;
+    return -1;
 }
 
 int __real_pthread_condattr_init(pthread_condattr_t *attr);

@@ -10,7 +10,7 @@
 enum {
     INJECT_MEMORY = 1, /* malloc, calloc, realloc, aligned_alloc, posix_memalign, strdup, mmap … */
     INJECT_THREAD = 2, /* pthread_create: EAGAIN */
-    INJECT_SYNC = 4,   /* making of mutexes, condition variables and attributes: EAGAIN */
+    INJECT_SYNC = 4,   /* making of mutexes, condition variables, semaphores and attributes */
     INJECT_ALL = 7,    /* all of these are answered by an error … */
     INJECT_FRILLS = 8, /* … thread names, scheduling and affinity must not be: EPERM */
     INJECT_STACK = 16  /* pthread_attr_setstacksize: EINVAL */

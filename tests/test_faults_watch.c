@@ -87,8 +87,8 @@ static void test_condition_variables_have_one_waiter_at_most(void **state)
     assert_int_equal(watch_most_waiters(), 1);
 }
 
-/* glibc would not mind; elsewhere a condition variable holds resources. */
-static void test_every_condition_variable_is_destroyed(void **state)
+/* glibc would not mind; elsewhere they hold resources. */
+static void test_every_condition_variable_and_semaphore_is_destroyed(void **state)
 {
     (void)state;
     int before = watch_conditions();
@@ -113,7 +113,7 @@ int main(void)
         checked(test_wall_clock_is_never_read),
         checked(test_11_nothing_polls_with_sleep),
         checked(test_condition_variables_have_one_waiter_at_most),
-        checked(test_every_condition_variable_is_destroyed),
+        checked(test_every_condition_variable_and_semaphore_is_destroyed),
         checked(test_spurious_wakeups_are_harmless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

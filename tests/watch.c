@@ -1,9 +1,11 @@
 #define _GNU_SOURCE
 #include "watch.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/select.h>
@@ -263,4 +265,59 @@ int __wrap_pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, 
     int err = __real_pthread_cond_clockwait(cond, mutex, clock, t);
     leave(cond);
     return err;
+}
+
+/* ---- Semaphores ------------------------------------------------------------------------------- */
+
+int __real_sem_init(sem_t *sem, int shared, unsigned value);
+int __wrap_sem_init(sem_t *sem, int shared, unsigned value);
+int __wrap_sem_init(sem_t *sem, int shared, unsigned value)
+{
+    int err = __real_sem_init(sem, shared, value);
+    if (err == 0)
+        atomic_fetch_add(&conditions, 1);
+    return err;
+}
+
+int __real_sem_destroy(sem_t *sem);
+int __wrap_sem_destroy(sem_t *sem);
+int __wrap_sem_destroy(sem_t *sem)
+{
+    atomic_fetch_sub(&conditions, 1);
+    return __real_sem_destroy(sem);
+}
+
+/* As by the handler of a signal. */
+static bool is_interrupted(void)
+{
+    int nth = atomic_load(&every);
+    if (away || nth == 0 || atomic_fetch_add(&waits, 1) % nth != 0)
+        return false;
+    atomic_fetch_add(&spurious, 1);
+    errno = EINTR;
+    return true;
+}
+
+int __real_sem_wait(sem_t *sem);
+int __wrap_sem_wait(sem_t *sem);
+int __wrap_sem_wait(sem_t *sem)
+{
+    return is_interrupted() ? -1 : __real_sem_wait(sem);
+}
+
+int __real_sem_timedwait(sem_t *sem, const struct timespec *t);
+int __wrap_sem_timedwait(sem_t *sem, const struct timespec *t);
+int __wrap_sem_timedwait(sem_t *sem, const struct timespec *t)
+{
+    note(&wall_clock);
+    return is_interrupted() ? -1 : __real_sem_timedwait(sem, t);
+}
+
+int __real_sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *t);
+int __wrap_sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *t);
+int __wrap_sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *t)
+{
+    if (clock != CLOCK_MONOTONIC)
+        note(&wall_clock);
+    return is_interrupted() ? -1 : __real_sem_clockwait(sem, clock, t);
 }

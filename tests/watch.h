@@ -12,7 +12,7 @@ void watch_stop(void);
 /* While looking away the calling thread's own calls do not count. */
 void watch_look_away(bool away);
 
-/* Readings of the wall clock, and timed waits on a condition variable that goes by it. */
+/* Readings of the wall clock, and timed waits that go by it. */
 int watch_wall_clock(void);
 
 /* Calls of sleep, usleep, nanosleep, poll and their kind. */
@@ -21,10 +21,11 @@ int watch_sleeps(void);
 /* The most threads that waited on one condition variable at once. */
 int watch_most_waiters(void);
 
-/* Condition variables that were initialised and not destroyed, since the program began. */
+/* Condition variables and semaphores that were initialised and not destroyed, since the program began. */
 int watch_conditions(void);
 
-/* Every nth wait on a condition variable returns at once, unsignalled; 0: none does. */
+/* Every nth wait on a condition variable, or semaphore, returns at once, unsignalled, or
+ * interrupted; 0: none does. */
 void watch_wake_spuriously(int nth);
 int watch_spurious_wakes(void); /* how many did */
 

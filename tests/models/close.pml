@@ -267,9 +267,9 @@ park:
     fi;
 end_idle:
     if
-    :: atomic { order[me] == SEARCH && lock == 0 -> TOUCH; order[me] = STAY; token[me] = true }
+    :: atomic { order[me] == SEARCH -> TOUCH; order[me] = STAY; token[me] = true }
         goto next
-    :: atomic { order[me] == LEAVE && lock == 0 -> TOUCH; order[me] = STAY }
+    :: atomic { order[me] == LEAVE -> TOUCH; order[me] = STAY }
     fi;
 leave: /* end_worker */
     atomic { lock == 0 -> TOUCH; thread[me] = false; ended++; wake_enders() }

@@ -6,7 +6,7 @@
  * forgotten: while more than min_idle workers are idle it is armed, or about to be, however
  * long the tasks take that run meanwhile. (The last worker of all: asleep.pml.)
  *
- * Relied on: the stack, order and armed change under pool->lock only, the place in the heap
+ * Relied on: the stack and armed change under pool->lock only, the place in the heap
  * under the janitor's lock; lock order janitor, pool.
  *
  *   CAP, FIRST, MIN_IDLE, SUBMITTERS, EACH
@@ -158,13 +158,13 @@ park:
     arm_if_need_be();
 end_idle:
     if
-    :: atomic { order[me] == SEARCH && lock == 0 -> order[me] = STAY; token[me] = true;
+    :: atomic { order[me] == SEARCH -> order[me] = STAY; token[me] = true;
 #ifdef LEFT_ON_STACK
         unpark(me)
 #endif
         }
         goto next
-    :: atomic { order[me] == LEAVE && lock == 0 ->
+    :: atomic { order[me] == LEAVE ->
         order[me] = STAY;
         assert(!token[me]);
         thread[me] = false }

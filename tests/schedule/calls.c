@@ -150,6 +150,70 @@ int __wrap_pthread_cond_signal(pthread_cond_t *cond)
     return 0;
 }
 
+/* ---- Semaphores ------------------------------------------------------------------------------- */
+
+int __real_sem_wait(sem_t *);
+int __wrap_sem_wait(sem_t *);
+int __real_sem_post(sem_t *);
+int __wrap_sem_post(sem_t *);
+int __real_sem_destroy(sem_t *);
+int __wrap_sem_destroy(sem_t *);
+int __wrap_sem_clockwait(sem_t *, clockid_t, const struct timespec *);
+
+static bool is_posted(void *sem)
+{
+    int value = 0;
+    sem_getvalue(sem, &value);
+    return value > 0;
+}
+
+static int wait_for_post(sem_t *sem, int64_t deadline, const void *where)
+{
+    memory_check(sem, sizeof *sem);
+    stores_flush(self);
+    self->holds = is_posted;
+    self->user = sem;
+    if (!schedule_block(A_SEMAPHORE, sem, deadline, "wait", where)) {
+        errno = ETIMEDOUT;
+        return -1;
+    }
+    memory_check(sem, sizeof *sem);
+    race_acquire(sem);
+    return sem_trywait(sem);
+}
+
+int __wrap_sem_wait(sem_t *sem)
+{
+    return self == NULL ? __real_sem_wait(sem) : wait_for_post(sem, NO_DEADLINE, HERE);
+}
+
+int __wrap_sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *until)
+{
+    (void)clock;
+    return wait_for_post(sem, until->tv_sec * 1000000000 + until->tv_nsec, HERE);
+}
+
+int __wrap_sem_post(sem_t *sem)
+{
+    if (self == NULL)
+        return __real_sem_post(sem);
+    stores_flush(self);
+    schedule_point("post", HERE);
+    memory_check(sem, sizeof *sem);
+    if (is_posted(sem))
+        schedule_fail("a semaphore is posted twice");
+    race_release(sem);
+    return __real_sem_post(sem);
+}
+
+int __wrap_sem_destroy(sem_t *sem)
+{
+    for (int i = 0; self != NULL && i < THREADS_MAX; i++)
+        if (threads[i].used && threads[i].waits == A_SEMAPHORE && threads[i].object == sem)
+            schedule_fail("a semaphore is destroyed while a thread waits on it");
+    return __real_sem_destroy(sem);
+}
+
 /* ---- Threads -------------------------------------------------------------------------------------- */
 
 void *schedule_thread_main(void *);

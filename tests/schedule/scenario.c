@@ -288,7 +288,7 @@ static bool so_many_sleep(void *n)
 {
     int sleepers = 0;
     for (int i = 0; i < THREADS_MAX; i++)
-        sleepers += threads[i].used && threads[i].waits == A_CONDITION && !threads[i].signalled;
+        sleepers += sleeps(&threads[i]) && !woken(&threads[i]);
     return sleepers == *(int *)n;
 }
 

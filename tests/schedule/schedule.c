@@ -20,6 +20,10 @@ static unsigned failing_creates; /* percent */
 static unsigned yields;
 static pthread_key_t last_words;
 
+int __real_sem_wait(sem_t *); /* calls.c has the others */
+int __real_sem_post(sem_t *);
+int __real_sem_destroy(sem_t *);
+
 /* ---- Mutexes ------------------------------------------------------------------------------ */
 
 bool held(const pthread_mutex_t *mutex)
@@ -56,6 +60,7 @@ static bool came_true(const struct thread *t)
     case A_MUTEX: return !held(t->object);
     case A_CONDITION: return t->signalled;
     case A_THREAD: return ((const struct thread *)t->object)->finished;
+    case A_SEMAPHORE:
     case A_PREDICATE: return t->holds(t->user);
     }
     return true;
@@ -118,7 +123,7 @@ static struct thread *next_to_run(struct thread *current)
 
 static void await_turn(struct thread *me)
 {
-    while (sem_wait(&me->turn) != 0) {}
+    while (__real_sem_wait(&me->turn) != 0) {}
 }
 
 static void hand_over(struct thread *me, bool stays)
@@ -127,7 +132,7 @@ static void hand_over(struct thread *me, bool stays)
     trace_step(next);
     if (next == me)
         return;
-    sem_post(&next->turn);
+    __real_sem_post(&next->turn);
     if (stays)
         await_turn(me);
 }
@@ -151,12 +156,12 @@ void schedule_yield(const char *doing, const void *where)
     self->yielded = false;
 }
 
-/* With the signal and the end of the time at once either may have come first. */
+/* With the wake-up and the end of the time at once either may have come first. */
 static bool in_time(const struct thread *me)
 {
     if (me->deadline > schedule_now)
         return true;
-    return came_true(me) && (me->waits != A_CONDITION || !strategy_chance(2));
+    return came_true(me) && (!sleeps(me) || !strategy_chance(2));
 }
 
 bool schedule_block(enum waits_for what, const void *object, int64_t deadline, const char *doing,
@@ -232,7 +237,7 @@ void *schedule_thread_main(void *thread)
 
 void schedule_thread_over(struct thread *t)
 {
-    sem_destroy(&t->turn);
+    __real_sem_destroy(&t->turn);
     t->used = false;
 }
 
@@ -281,14 +286,14 @@ void schedule_fail_creates(unsigned percent)
 void schedule_stall_sleepers(bool stall)
 {
     for (int i = 0; i < THREADS_MAX; i++)
-        threads[i].stalled = stall && threads[i].used && threads[i].waits == A_CONDITION;
+        threads[i].stalled = stall && sleeps(&threads[i]);
 }
 
 int schedule_stalled_signalled(void)
 {
     int n = 0;
     for (int i = 0; i < THREADS_MAX; i++)
-        n += threads[i].used && threads[i].stalled && threads[i].signalled;
+        n += threads[i].used && threads[i].stalled && woken(&threads[i]);
     return n;
 }
 

@@ -78,7 +78,7 @@ bool strategy_next(int bound);
 
 /* ---- Between the files ---------------------------------------------------------------------- */
 
-enum waits_for { NOTHING, A_MUTEX, A_CONDITION, A_THREAD, A_PREDICATE };
+enum waits_for { NOTHING, A_MUTEX, A_CONDITION, A_SEMAPHORE, A_THREAD, A_PREDICATE };
 
 enum { STORES_MAX = 8, THREADS_MAX = 32 };
 
@@ -104,9 +104,9 @@ struct thread {
     void *arg;
 
     enum waits_for waits;
-    const void *object;     /* mutex, condition or struct thread */
+    const void *object;     /* mutex, condition, semaphore or struct thread */
     pthread_mutex_t *mutex; /* A_CONDITION: to be had again */
-    bool (*holds)(void *);  /* A_PREDICATE */
+    bool (*holds)(void *);  /* A_PREDICATE, A_SEMAPHORE */
     void *user;
     int64_t deadline; /* ns, virtual */
     bool signalled;
@@ -136,6 +136,17 @@ void schedule_thread_over(struct thread *);
 
 void trace_begin(const char *scenario);
 void trace_step(const struct thread *); /* it gets the token */
+
+/* On a condition or a semaphore. */
+static inline bool sleeps(const struct thread *t)
+{
+    return t->used && (t->waits == A_CONDITION || t->waits == A_SEMAPHORE);
+}
+
+static inline bool woken(const struct thread *t)
+{
+    return sleeps(t) && (t->waits == A_CONDITION ? t->signalled : t->holds(t->user));
+}
 
 bool held(const pthread_mutex_t *);
 void take(const pthread_mutex_t *);
