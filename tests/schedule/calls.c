@@ -178,6 +178,10 @@ static int wait_for_post(sem_t *sem, int64_t deadline, const void *where)
         return -1;
     }
     memory_check(sem, sizeof *sem);
+    if (!is_posted(sem)) {
+        errno = EINTR;
+        return -1;
+    }
     race_acquire(sem);
     return sem_trywait(sem);
 }

@@ -60,7 +60,7 @@ static bool came_true(const struct thread *t)
     case A_MUTEX: return !held(t->object);
     case A_CONDITION: return t->signalled;
     case A_THREAD: return ((const struct thread *)t->object)->finished;
-    case A_SEMAPHORE:
+    case A_SEMAPHORE: return t->signalled || t->holds(t->user);
     case A_PREDICATE: return t->holds(t->user);
     }
     return true;

@@ -109,7 +109,7 @@ struct thread {
     bool (*holds)(void *);  /* A_PREDICATE, A_SEMAPHORE */
     void *user;
     int64_t deadline; /* ns, virtual */
-    bool signalled;
+    bool signalled; /* on a semaphore: interrupted */
     bool yielded; /* let others go first */
     bool stalled;
     int priority; /* PCT */

@@ -101,7 +101,7 @@ static void let_time_pass(void)
 static void wake_for_nothing(void)
 {
     for (int i = 0; i < THREADS_MAX; i++)
-        if (threads[i].used && !threads[i].stalled && threads[i].waits == A_CONDITION && strategy_chance(4))
+        if (sleeps(&threads[i]) && !threads[i].stalled && strategy_chance(4))
             threads[i].signalled = true;
 }
 
