@@ -185,7 +185,7 @@ struct antp_worker {
     struct antp_own *own;     /* W: valid while its thread runs */
     int64_t looked_at;        /* W: searches since then (ns), or has looked at the flow then, */
     uint64_t head_then;       /* W: when head was here; both set by whoever hands the token */
-    bool searching;           /* W: holds a searching token */
+    bool searching;           /* W, and L while it is parked or naps: holds a searching token */
     atomic_bool counted;      /* LA: a start to search has counted it in the crew */
     bool left;                /* L: out of the crew */
     int number;               /* I: the n of <pool>/<n> */

@@ -51,7 +51,8 @@ static void print_step(const struct step *step)
 static void print_threads(void)
 {
     static const char *const what[] = {"can run", "waits for a mutex", "waits on a condition",
-                                       "waits on a semaphore", "waits for a thread", "waits for what the scenario says"};
+                                       "waits on a semaphore", "waits for a thread",
+                                       "waits for what the scenario says"};
     for (int i = 0; i < THREADS_MAX; i++)
         if (threads[i].used && !threads[i].finished) {
             fprintf(stderr, "  thread %d %s%s: ", i, what[threads[i].waits],
